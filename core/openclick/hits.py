@@ -1,0 +1,52 @@
+"""A hit: one GET with a valid token, as the recorder writes it and the judge reads it.
+
+Pure data.  Everything that the judge may need stands here, because the request is long gone when
+the hit is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openclick.instants import Instant
+from openclick.tokens import Kind
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One request that was answered.
+
+    `hit_id` has 16 random bytes, made before the first write; the event's id derives from it.
+    `headers` holds only the fields named in `JUDGED_HEADERS`, in lower case.
+    """
+
+    hit_id: bytes
+    received_at: Instant
+    kind: Kind
+    email_id: bytes
+    copy: bytes
+    link_index: int
+    destination: str
+    tracking_domain: str
+    ip: str
+    user_agent: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+JUDGED_HEADERS = (
+    "purpose",
+    "sec-purpose",
+    "x-moz",
+    "x-purpose",
+    "sec-ch-ua",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-user",
+    "accept",
+    "accept-language",
+    "referer",
+)
+"""The request's fields that are kept with a hit, since a rule or an admin may ask for them."""
+
+MAX_HEADER_CHARS = 512
+"""How much of one such field, or of the user agent, is kept."""

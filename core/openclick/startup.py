@@ -1,0 +1,44 @@
+"""How a daemon begins: its command line, its settings, its log.
+
+Called by the two daemons' `main`.  Exit status 78 where the settings are at fault, after one line a
+fault on standard error; 0 after --check-config.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from openclick import __version__
+from openclick.config import DEFAULT_PATH, EX_CONFIG, ConfigError, load_config
+from openclick.logs import start_logging
+from openclick.settings import Config
+
+EX_UNAVAILABLE = 69
+"""Exit status of a daemon whose socket or port cannot be opened (sysexits.h)."""
+
+
+def begin(program: str, description: str, argv: list[str] | None) -> tuple[Config, str]:
+    """Return the settings and the path that they came from, with logging started.
+
+    Ends the process for --help, --version, --check-config, and where the settings are at fault.
+    """
+    options = _parse(program, description, argv)
+    try:
+        config = load_config(options.config)
+    except ConfigError as error:
+        print(f"{error}\n{program} not started", file=sys.stderr)
+        sys.exit(EX_CONFIG)
+    if options.check_config:
+        print(f"{options.config}: no fault found")
+        sys.exit(0)
+    start_logging(program, config.log.level)
+    return config, options.config
+
+
+def _parse(program: str, description: str, argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="the settings")
+    parser.add_argument("--check-config", action="store_true", help="check the settings and end")
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return parser.parse_args(argv)

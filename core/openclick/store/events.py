@@ -1,0 +1,141 @@
+"""Verdicts, events and the judge's cursor in openclick.db."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openclick.events import Event, EventType
+from openclick.hits import Hit
+from openclick.instants import Instant
+from openclick.store.database import Database
+from openclick.verdicts import Verdict
+
+_JUDGE = "judge"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One judged hit: the verdict, and the event that it became (None for a dropped one)."""
+
+    hit: Hit
+    verdict: Verdict
+    event: Event | None
+
+
+@dataclass(frozen=True)
+class JudgeCursor:
+    """How far the judge has read which hits.db."""
+
+    file_id: str
+    position: int
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """An event and its place in the log."""
+
+    seq: int
+    event: Event
+
+
+class EventLog:
+    """What the judge writes, and the command lists."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def judge_cursor(self) -> JudgeCursor:
+        """Return how far the judge has come; position 0 of no file at first."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT file_id, position FROM cursors WHERE name = ?", (_JUDGE,)
+            ).fetchone()
+        return JudgeCursor(row["file_id"], row["position"]) if row else JudgeCursor("", 0)
+
+    def record_judgements(
+        self, judgements: Sequence[Judgement], cursor: JudgeCursor, judged_at: Instant
+    ) -> int:
+        """Write verdicts, events and the cursor in one transaction; return the new events' count.
+
+        A hit that has a verdict already (its commit's outcome was unknown, or a back-up came back)
+        is passed over, so that nothing counts twice.
+        """
+        made = 0
+        with self._database.transaction() as connection:
+            for judgement in judgements:
+                if _insert_verdict(connection, judgement, judged_at) and judgement.event:
+                    made += _insert_event(connection, judgement.event)
+            connection.execute(
+                "INSERT OR REPLACE INTO cursors (name, file_id, position) VALUES (?, ?, ?)",
+                (_JUDGE, cursor.file_id, cursor.position),
+            )
+        return made
+
+    def many_after(self, seq: int, limit: int) -> list[LoggedEvent]:
+        """Return at most `limit` events after place `seq`, oldest first."""
+        return self._many("WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+
+    def many_newest(self, limit: int) -> list[LoggedEvent]:
+        """Return the newest `limit` events, newest first."""
+        return self._many("ORDER BY seq DESC LIMIT ?", (limit,))
+
+    def _many(self, rest: str, values: tuple[int, ...]) -> list[LoggedEvent]:
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT * FROM events {rest}", values).fetchall()  # noqa: S608
+        return [LoggedEvent(row["seq"], _from_row(row)) for row in rows]
+
+
+def _insert_verdict(
+    connection: sqlite3.Connection, judgement: Judgement, judged_at: Instant
+) -> bool:
+    hit, verdict = judgement.hit, judgement.verdict
+    cursor = connection.execute(
+        "INSERT INTO verdicts (hit_id, judged_at, received_at, kind, email_id, copy, "
+        "link_index, ip, visitor, rule, evidence, source, event_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hit_id) DO NOTHING",
+        (
+            hit.hit_id,
+            judged_at,
+            hit.received_at,
+            hit.kind.value,
+            hit.email_id,
+            hit.copy,
+            hit.link_index,
+            hit.ip,
+            verdict.visitor.value,
+            verdict.rule,
+            verdict.evidence,
+            verdict.source,
+            judgement.event.event_id if judgement.event else None,
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+def _insert_event(connection: sqlite3.Connection, event: Event) -> int:
+    cursor = connection.execute(
+        "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+        (
+            event.event_id,
+            event.type.value,
+            event.occurred_at,
+            event.email_id,
+            event.sending_domain,
+            event.body,
+        ),
+    )
+    return cursor.rowcount
+
+
+def _from_row(row: sqlite3.Row) -> Event:
+    return Event(
+        event_id=row["event_id"],
+        type=EventType(row["type"]),
+        occurred_at=row["occurred_at"],
+        email_id=row["email_id"],
+        sending_domain=row["sending_domain"],
+        body=row["body"],
+    )

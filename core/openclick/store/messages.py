@@ -1,0 +1,217 @@
+"""messages.db: written by the milter, read by the judge and the command."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openclick.ids import first_email_id
+from openclick.instants import Instant
+from openclick.messages import Labels, LinkRecord, Message, Outcome
+from openclick.store.database import Database, open_reading, open_writing
+
+FILE_NAME = "messages.db"
+_SCHEMA = "messages"
+_COLUMNS = (
+    "email_id, copy, created_at, outcome, reason, queue_id, message_id, envelope_id, sender, "
+    "header_from, recipients, subject, sending_domain, tracking_domain, opens, opens_reason, "
+    "clicks, clicks_reason, tags, topic, campaign, headers, links, image_reason, first_queue_id, "
+    "login"
+)
+_UPSERT = (
+    f"INSERT OR REPLACE INTO messages ({_COLUMNS}) "  # noqa: S608 - constants only
+    f"VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
+)
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What the running milter says of itself every ten seconds; `counters` since `started_at`."""
+
+    pid: int
+    version: str
+    started_at: Instant
+    beat_at: Instant
+    counters: dict[str, int]
+
+
+class MessageLog:
+    """The writing side: one connection, used by the milter's recorder thread alone."""
+
+    def __init__(self, directory: Path) -> None:
+        self._database = open_writing(directory / FILE_NAME, _SCHEMA)
+
+    def record(self, messages: Sequence[Message]) -> None:
+        """Write rows in one transaction; on return they are on disk.
+
+        A row with the same email_id and copy is replaced.  Raises StoreFault, and then none of
+        them is written.
+        """
+        with self._database.transaction() as connection:
+            connection.executemany(_UPSERT, [_to_row(message) for message in messages])
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Write the heartbeat row anew.  Raises StoreFault."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO heartbeat (name, pid, version, started_at, beat_at, "
+                "counters) VALUES ('milter', ?, ?, ?, ?, ?)",
+                (
+                    heartbeat.pid,
+                    heartbeat.version,
+                    heartbeat.started_at,
+                    heartbeat.beat_at,
+                    _json(heartbeat.counters),
+                ),
+            )
+
+    def sweep(self, before: Instant, limit: int) -> int:
+        """Remove at most `limit` rows made before an instant; return how many there were.
+
+        The key begins with the instant (an email_id is a UUIDv7), so no further index is needed.
+        Raises StoreFault.
+        """
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM messages WHERE (email_id, copy) IN "
+                "(SELECT email_id, copy FROM messages WHERE email_id < ? "
+                "ORDER BY email_id LIMIT ?)",
+                (first_email_id(before), limit),
+            ).rowcount
+
+    def stop_checkpoints(self) -> None:
+        """Leave checkpoints to the successor from now on: two processes must not race for them."""
+        with self._database.reading() as connection:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+class MessageReader:
+    """The reading side."""
+
+    def __init__(self, directory: Path) -> None:
+        self._database: Database = open_reading(directory / FILE_NAME, _SCHEMA)
+
+    def maybe_message(self, email_id: bytes, copy: bytes) -> Message | None:
+        """Return the row of one copy, or None where a successful read finds none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM messages WHERE email_id = ? AND copy = ?",  # noqa: S608
+                (email_id, copy),
+            ).fetchone()
+        return _from_row(row) if row else None
+
+    def maybe_heartbeat(self) -> Heartbeat | None:
+        """Return the milter's last heartbeat, None where it never ran on this store."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM heartbeat WHERE name = 'milter'").fetchone()
+        if row is None:
+            return None
+        return Heartbeat(
+            pid=row["pid"],
+            version=row["version"],
+            started_at=row["started_at"],
+            beat_at=row["beat_at"],
+            counters=json.loads(row["counters"]),
+        )
+
+    def many_by_queue_id(self, queue_id: str) -> list[Message]:
+        """Return the rows that Postfix's `queue_id` names, oldest first.
+
+        The id of either pass counts, where the per-recipient split makes two.
+        """
+        return self._many("queue_id = ? OR first_queue_id = ?", queue_id, queue_id)
+
+    def many_by_email_id(self, email_id: bytes) -> list[Message]:
+        """Return the rows of every copy of one message, oldest first."""
+        return self._many("email_id = ?", email_id)
+
+    def many_by_message_id(self, message_id: str) -> list[Message]:
+        """Return the rows whose Message-ID field is `message_id` as it stands, oldest first."""
+        return self._many("message_id = ?", message_id)
+
+    def _many(self, condition: str, *values: str | bytes) -> list[Message]:
+        """Return the rows that meet `condition`, which is a constant of this class."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM messages WHERE {condition} "  # noqa: S608
+                "ORDER BY created_at, email_id, copy",
+                values,
+            ).fetchall()
+        return [_from_row(row) for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _to_row(message: Message) -> tuple[object, ...]:
+    return (
+        message.email_id,
+        message.copy,
+        message.created_at,
+        message.outcome.value,
+        message.reason,
+        message.queue_id,
+        message.message_id,
+        message.envelope_id,
+        message.sender,
+        message.header_from,
+        _json(message.recipients),
+        message.subject,
+        message.sending_domain,
+        message.tracking_domain,
+        message.opens,
+        message.opens_reason,
+        message.clicks,
+        message.clicks_reason,
+        _json(message.labels.tags),
+        message.labels.topic,
+        message.labels.campaign,
+        _json(message.headers),
+        _json(
+            [(link.index, link.destination, link.tracked, link.reason) for link in message.links]
+        ),
+        message.image_reason,
+        message.first_queue_id,
+        message.login,
+    )
+
+
+def _from_row(row: sqlite3.Row) -> Message:
+    return Message(
+        email_id=row["email_id"],
+        copy=row["copy"],
+        created_at=row["created_at"],
+        outcome=Outcome(row["outcome"]),
+        reason=row["reason"],
+        queue_id=row["queue_id"],
+        message_id=row["message_id"],
+        envelope_id=row["envelope_id"],
+        sender=row["sender"],
+        header_from=row["header_from"],
+        recipients=tuple(json.loads(row["recipients"])),
+        subject=row["subject"],
+        sending_domain=row["sending_domain"],
+        tracking_domain=row["tracking_domain"],
+        opens=bool(row["opens"]),
+        opens_reason=row["opens_reason"],
+        clicks=bool(row["clicks"]),
+        clicks_reason=row["clicks_reason"],
+        labels=Labels(tuple(json.loads(row["tags"])), row["topic"], row["campaign"]),
+        headers=json.loads(row["headers"]),
+        links=tuple(LinkRecord(*link) for link in json.loads(row["links"])),
+        image_reason=row["image_reason"],
+        first_queue_id=row["first_queue_id"],
+        login=row["login"],
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,187 @@
+"""Tokens: what a tracking link and an open image carry, sealed.
+
+The contract of the two daemons: the milter seals, the sidecar opens, and nothing in between is
+asked of the store.  A token is base64url without padding of
+
+    key id (1 byte) || AES-SIV(key, [key id, kind, tracking domain], plaintext)
+    plaintext = email id (16) || copy (4) || link index (2) || flags (1) || destination (UTF-8)
+
+AES-SIV (RFC 5297) is deterministic, hides destination and ids, and binds a token to its kind and
+tracking domain: one made for another domain does not open here.  Promises: `KeyRing.open` returns
+exactly what was sealed or raises BadToken; only http and https destinations are sealed.
+
+Limits: whoever can open can seal.  One of the two modules that import cryptography.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
+
+KEY_BYTES = 64
+"""Length of a key: AES-256-SIV."""
+MAX_TRACKING_URL_CHARS = 2000
+"""Longer URLs are cut or refused by some clients and proxies; such a destination stays as it is."""
+
+_HEAD_BYTES = EMAIL_ID_BYTES + COPY_BYTES + 2 + 1
+_TAG_BYTES = 16
+_TOKEN_RUN = re.compile(r"[A-Za-z0-9_-]+")
+_WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+
+
+class Kind(StrEnum):
+    """What a token is for; the value is the path segment that stands before it."""
+
+    OPEN = "o"
+    CLICK = "c"
+
+
+class BadToken(Exception):
+    """A token that this key ring does not open; the message says why, for the log only."""
+
+
+class UnknownKey(BadToken):
+    """A token of a key that this ring does not hold."""
+
+    def __init__(self, key_id: int) -> None:
+        super().__init__(f"key id {key_id} is unknown")
+        self.key_id = key_id
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a token says.  `flags` is kept for later formats and is 0 today."""
+
+    email_id: bytes
+    copy: bytes
+    link_index: int = 0
+    destination: str = ""
+    flags: int = 0
+
+
+class KeyRing:
+    """The keys of one installation: all of them open, the newest seals.
+
+    Immutable, and safe to use from several threads at once.
+    """
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        """Take `keys`: key id (0 to 255) to 64 secret bytes; at least one."""
+        if not keys:
+            raise ValueError("a key ring needs a key")
+        self._ciphers = {key_id: AESSIV(secret) for key_id, secret in keys.items()}
+        self._oldest_secret = keys[min(keys)]
+        self.sealing_id = max(keys)
+
+    @property
+    def key_ids(self) -> tuple[int, ...]:
+        """The ids of the keys held, in order."""
+        return tuple(sorted(self._ciphers))
+
+    def derived_key(self, purpose: bytes) -> bytes:
+        """Return 32 bytes for another purpose than tokens, the same while the oldest key lives.
+
+        The oldest, so that a rotation changes nothing that was derived.
+        """
+        return hmac.new(self._oldest_secret, b"openclick " + purpose, hashlib.sha256).digest()
+
+    def seal(self, kind: Kind, tracking_domain: str, token: Token) -> str:
+        """Return the token as text.
+
+        `tracking_domain` is an A-label name in lower case.  Raises ValueError for a link whose
+        destination is not http or https.
+        """
+        if kind is Kind.CLICK and not _WEB_SCHEME.match(token.destination):
+            raise ValueError("only http and https destinations are sealed")
+        key_id = self.sealing_id
+        sealed = self._ciphers[key_id].encrypt(
+            _pack(token), _associated(key_id, kind, tracking_domain)
+        )
+        return _encode(bytes([key_id]) + sealed)
+
+    def open(self, kind: Kind, tracking_domain: str, text: str) -> Token:
+        """Return what the leading run of base64url characters of `text` seals.
+
+        Raises UnknownKey where the key is not held, BadToken for everything else.
+        """
+        run = _TOKEN_RUN.match(text)
+        if run is None:
+            raise BadToken("no token")
+        raw = _decode(run[0])
+        if len(raw) < 1 + _TAG_BYTES + _HEAD_BYTES:
+            raise BadToken("too short")
+        key_id = raw[0]
+        if key_id not in self._ciphers:
+            raise UnknownKey(key_id)
+        try:
+            plain = self._ciphers[key_id].decrypt(
+                raw[1:], _associated(key_id, kind, tracking_domain)
+            )
+        except InvalidTag as error:
+            raise BadToken("does not open") from error
+        return _unpack(kind, plain)
+
+
+def tracking_path(kind: Kind, text: str) -> str:
+    """Return the path of a tracking URL: /c/TOKEN or /o/TOKEN."""
+    return f"/{kind.value}/{text}"
+
+
+def _associated(key_id: int, kind: Kind, tracking_domain: str) -> list[bytes]:
+    return [bytes([key_id]), kind.value.encode("ascii"), tracking_domain.encode("ascii")]
+
+
+def _pack(token: Token) -> bytes:
+    if len(token.email_id) != EMAIL_ID_BYTES or len(token.copy) != COPY_BYTES:
+        raise ValueError("email id or copy of the wrong length")
+    return b"".join(
+        (
+            token.email_id,
+            token.copy,
+            token.link_index.to_bytes(2, "big"),
+            bytes([token.flags]),
+            token.destination.encode("utf-8"),
+        )
+    )
+
+
+def _unpack(kind: Kind, plain: bytes) -> Token:
+    try:
+        destination = plain[_HEAD_BYTES:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadToken("destination is not UTF-8") from error
+    if kind is Kind.CLICK and not _WEB_SCHEME.match(destination):
+        raise BadToken("destination is neither http nor https")
+    return Token(
+        email_id=plain[:EMAIL_ID_BYTES],
+        copy=plain[EMAIL_ID_BYTES : EMAIL_ID_BYTES + COPY_BYTES],
+        link_index=int.from_bytes(plain[20:22], "big"),
+        flags=plain[22],
+        destination=destination,
+    )
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _decode(text: str) -> bytes:
+    """Decode base64url, and refuse every spelling but the canonical one (RFC 4648, 3.5)."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise BadToken("not base64url") from error
+    if _encode(raw) != text:
+        raise BadToken("not canonical")
+    return raw
