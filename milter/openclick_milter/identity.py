@@ -1,0 +1,61 @@
+"""Which email_id a copy gets.
+
+Called by `submission`.  Pure: keys, clock and randomness are handed in.  Three ways, in this order
+(DESIGN 3.12):
+
+1. X-OpenClick-Id, which the API puts into what it submits: "email_... MAC".  Ignored if the MAC is
+   not ours.
+2. On the second pass of a split: derived from the first queue id and the Message-ID, so that all
+   copies of one message get the same.
+3. A fresh UUIDv7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from openclick.ids import (
+    UUID7_RANDOM_BYTES,
+    format_email_id,
+    new_email_id,
+    parse_email_id,
+)
+from openclick.instants import Instant
+from openclick.tokens import KeyRing
+from openclick_milter.received import FirstPass
+
+ID_HEADER = "X-OpenClick-Id"
+_HEADER_PURPOSE = b"x-openclick-id"
+_SPLIT_PURPOSE = b"split email_id"
+
+
+def sealed_header(email_id: bytes, ring: KeyRing) -> str:
+    """Return the value of X-OpenClick-Id that vouches for `email_id`."""
+    text = format_email_id(email_id)
+    return f"{text} {_mac(text, ring)}"
+
+
+def read_sealed_header(value: str, ring: KeyRing) -> bytes | None:
+    """Return the email_id that a X-OpenClick-Id vouches for, None for any that is not ours."""
+    text, _, mac = value.strip().partition(" ")
+    try:
+        email_id = parse_email_id(text)
+    except ValueError:
+        return None
+    good = hmac.compare_digest(_mac(text, ring), mac.strip().encode("ascii", "replace").decode())
+    return email_id if good else None
+
+
+def split_email_id(
+    first: FirstPass, message_id: str | None, ring: KeyRing, created_at: Instant
+) -> bytes:
+    """Return the email_id that all copies of one split message share."""
+    seed = f"{first.queue_id}\0{message_id or ''}".encode("utf-8", "surrogateescape")
+    digest = hmac.new(ring.derived_key(_SPLIT_PURPOSE), seed, hashlib.sha256).digest()
+    return new_email_id(first.received_at or created_at, digest[:UUID7_RANDOM_BYTES])
+
+
+def _mac(text: str, ring: KeyRing) -> str:
+    key = ring.derived_key(_HEADER_PURPOSE)
+    return hmac.new(key, text.encode("ascii"), hashlib.sha256).hexdigest()

@@ -1,0 +1,347 @@
+"""Instruments one message: tracking links and the open image, everything else byte for byte.
+
+Called by `submission` with the header fields and the body that Postfix handed over, and by
+`openclick instrument`.  Pure: bytes in, decision out.
+
+Promises: the result differs from the input only inside the edits it lists, so `undo` gives the
+original back; HTML is never parsed and re-serialised; the MIME structure, charsets and transfer
+encodings stay; whatever looks ambiguous leaves the whole message alone, with a reason.
+
+Limits: exceptions come only from `checkpoint` and from the minter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclick_milter.destinations import destination, is_byte_safe
+from openclick_milter.links import EndedIn, Link, Scan, scan
+from openclick_milter.parts import Limits, Part, find_parts, header_refusal, hides_html
+from openclick_milter.reasons import Reason, Unreadable
+from openclick_milter.splice import IDENTITY, Change, Edit, LineRoom, apply, decode, splice, undo
+
+__all__ = [
+    "Edit",
+    "ImageOutcome",
+    "Instrumented",
+    "Limits",
+    "LinkOutcome",
+    "Minter",
+    "Request",
+    "Untouched",
+    "instrument",
+    "undo",
+]
+
+MAX_LINKS = 65_536
+"""A link's index is two bytes of its token."""
+
+_LINKS_PER_CHECKPOINT = 16
+_PGP = b"-----BEGIN PGP "
+_PGP_LINE = re.compile(rb"^" + _PGP, re.MULTILINE)
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_ESCAPE = b"\x1b"
+# The two paths of a tracking URL (docs: tokens); the minter says whether the token is one of ours.
+_MAYBE_OWN = re.compile(rb"https?://[^\s\"'<>/]{1,300}/[co]/[A-Za-z0-9_-]{20,2000}")
+
+
+class Minter(Protocol):
+    """Makes tracking URLs; knows the key, the tracking domain and the ids of this message.
+
+    Its URLs are printable ASCII without blank, `&`, `=`, `<`, `>` and quotes, so that they stand in
+    any attribute and any transfer encoding as they are.
+    """
+
+    def link_url(self, index: int, destination: str) -> str | None:
+        """Seal `destination` as link `index`; None where the URL would pass 2,000 characters."""
+
+    def image_url(self) -> str:
+        """Seal the open image."""
+
+    def is_own(self, url: str) -> bool:
+        """Tell whether `url` is a tracking link or open image of ours: our key opens its token."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted for one message.
+
+    `unsubscribe_urls` are the targets of List-Unsubscribe; `signed_ok` instruments a message
+    although it carries a DKIM-Signature.
+    """
+
+    opens: bool
+    clicks: bool
+    unsubscribe_urls: frozenset[str] = frozenset()
+    conditional_comments: bool = False
+    signed_ok: bool = False
+
+
+@dataclass(frozen=True)
+class LinkOutcome:
+    """What became of one link: `index` counts the message's links and is sealed in its token.
+
+    `part` counts the message's entities, 0 being the message itself; `reason` is "" where the link
+    is tracked.
+    """
+
+    index: int
+    part: int
+    destination: str
+    tracked: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
+    """Whether the open image was placed, and where, or why not."""
+
+    placed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """Nothing is to be changed, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Instrumented:
+    """The new body, and everything that was decided on the way.
+
+    `own_urls` are tracking links and images of ours that the message carried already: it is a
+    reply, a forward, or the same mail coming round again (their message rows tell which).
+    """
+
+    body: bytes
+    links: tuple[LinkOutcome, ...]
+    image: ImageOutcome
+    edits: tuple[Edit, ...]
+    own_urls: tuple[str, ...] = ()
+
+
+def instrument(
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    request: Request,
+    minter: Minter,
+    limits: Limits,
+    checkpoint: Callable[[], None],
+) -> Instrumented | Untouched:
+    """Track the links of a message and place the open image, or say why not.
+
+    `headers` are the top-level fields in their order, `body` has CRLF or bare LF line ends.
+    `checkpoint` is called between parts and every few links; what it raises passes through.
+    """
+    try:
+        _check_message(headers, body, request, limits)
+        parts = _html_parts(find_parts(headers, body, limits, checkpoint), body)
+        work = _Work(body, request, minter, limits, checkpoint)
+        for part in parts:
+            work.add(part)
+        return work.result()
+    except Unreadable as fault:
+        return Untouched(fault.reason)
+
+
+def refused_by_header(headers: Sequence[tuple[str, str]], request: Request) -> str:
+    """Say from its header why a message will stay untouched, "" where its body has to be seen.
+
+    Asked at the end of the headers, so that Postfix need not hand the body over for nothing.
+    """
+    if not request.opens and not request.clicks:
+        return Reason.NOTHING_ASKED
+    if not request.signed_ok and any(name.lower() == "dkim-signature" for name, _ in headers):
+        return Reason.DKIM_SIGNED
+    return header_refusal(headers)
+
+
+def _check_message(
+    headers: Sequence[tuple[str, str]], body: bytes, request: Request, limits: Limits
+) -> None:
+    """Refuse what can be refused without looking at the body.  Raises Unreadable."""
+    refusal = refused_by_header(headers, request)
+    if refusal:
+        raise Unreadable(refusal)
+    if len(body) > limits.max_message_bytes:
+        raise Unreadable(Reason.MESSAGE_TOO_LARGE)
+
+
+def _html_parts(parts: list[Part], body: bytes) -> list[Part]:
+    """Pick the parts to instrument.  Raises Unreadable where there is none, or inline PGP."""
+    html = [part for part in parts if part.content_type == "text/html" and not part.left]
+    if not html:
+        telling = (part.left for part in parts if hides_html(part.content_type, part.left))
+        raise Unreadable(next(telling, Reason.NO_HTML))
+    for part in parts:
+        if part.content_type.startswith("text/") and part not in html and not part.left:
+            _refuse_pgp(_text(part, body))
+    return html
+
+
+def _text(part: Part, body: bytes) -> bytes:
+    """Return the content of a text part, decoded where it could hold inline PGP."""
+    raw = body[part.start : part.end]
+    if part.encoding != "base64" and b"BEGIN" not in raw:
+        return b""
+    try:
+        return decode(raw, part.encoding)
+    except Unreadable:
+        return raw
+
+
+def _refuse_pgp(text: bytes) -> None:
+    """Raise Unreadable where a line opens inline PGP, which any change would break."""
+    if _PGP in text and _PGP_LINE.search(text):
+        raise Unreadable(Reason.INLINE_PGP)
+
+
+class _Work:
+    """What is done to one message, part by part."""
+
+    def __init__(
+        self,
+        body: bytes,
+        request: Request,
+        minter: Minter,
+        limits: Limits,
+        checkpoint: Callable[[], None],
+    ) -> None:
+        self._body = body
+        self._request = request
+        self._minter = minter
+        self._limits = limits
+        self._checkpoint = checkpoint
+        self._newline = b"\n" if b"\n" in body and b"\r\n" not in body else b"\r\n"
+        self._links: list[LinkOutcome] = []
+        self._image = None if request.opens else ImageOutcome(False, Reason.OPENS_OFF)
+        self._edits: list[Edit] = []
+        self._own: list[str] = []
+        self._skipped = ""
+
+    def add(self, part: Part) -> None:
+        """Instrument one HTML part.  Raises Unreadable."""
+        self._checkpoint()
+        raw = self._body[part.start : part.end]
+        html = decode(raw, part.encoding)
+        _refuse_pgp(html)
+        reason = _uneditable(html, part.charset)
+        if reason:
+            self._skipped = self._skipped or reason
+            return
+        found = self._scan(html)
+        self._own += self._own_urls(html)
+        changes: list[Change] = []
+        if self._request.clicks:
+            changes += self._link_changes(part, raw, html, found.links)
+        if self._image is None:
+            changes = self._with_image(part, raw, html, found, changes)
+        self._edits += splice(raw, html, part.encoding, changes, part.start, self._newline)
+
+    def result(self) -> Instrumented | Untouched:
+        """Make the edits.  Raises Unreadable where the message would grow too large."""
+        image = self._image or ImageOutcome(False, self._skipped)
+        if not self._edits:
+            return Untouched(self._skipped or self._nothing_done(image))
+        growth = sum(len(edit.replacement) - len(edit.original) for edit in self._edits)
+        if len(self._body) + growth > self._limits.max_message_bytes:
+            raise Unreadable(Reason.GROWN_TOO_LARGE)
+        body = apply(self._body, self._edits)
+        return Instrumented(body, tuple(self._links), image, tuple(self._edits), tuple(self._own))
+
+    def _nothing_done(self, image: ImageOutcome) -> str:
+        return image.reason if self._request.opens else Reason.NOTHING_TO_DO
+
+    def _scan(self, html: bytes) -> Scan:
+        most = MAX_LINKS - len(self._links)
+        found = scan(
+            html,
+            conditional_comments=self._request.conditional_comments,
+            most_links=most,
+            checkpoint=self._checkpoint,
+        )
+        if len(found.links) >= most:
+            raise Unreadable(Reason.TOO_MANY_LINKS)
+        return found
+
+    def _own_urls(self, html: bytes) -> Iterator[str]:
+        if b"/o/" in html or b"/c/" in html:
+            for match in _MAYBE_OWN.finditer(html):
+                url = match[0].decode("ascii", "replace")
+                if self._minter.is_own(url):
+                    yield url
+
+    def _link_changes(
+        self, part: Part, raw: bytes, html: bytes, links: list[Link]
+    ) -> Iterator[Change]:
+        """Decide about each link; yield the changes for those that are tracked."""
+        room = LineRoom(raw, self._limits.line_bytes) if part.encoding in IDENTITY else None
+        for link in links:
+            index = len(self._links)
+            if not index % _LINKS_PER_CHECKPOINT:
+                self._checkpoint()
+            target, reason = destination(html[link.start : link.end], part.charset)
+            reason = reason or self._left(link, target)
+            url = None if reason else self._minter.link_url(index, target)
+            if url is None:
+                reason = reason or Reason.TOO_LONG
+            elif room and not room.take(link.start, link.end, len(url)):
+                reason = Reason.LINE_TOO_LONG
+            else:
+                yield Change(link.start, link.end, url.encode("ascii"))
+            self._links.append(LinkOutcome(index, part.number, target, not reason, reason))
+
+    def _left(self, link: Link, target: str) -> str:
+        """Say why a link to the web is left alone, "" where it is not."""
+        if link.opted_out:
+            return Reason.OPTED_OUT
+        if target in self._request.unsubscribe_urls:
+            return Reason.UNSUBSCRIBE
+        return Reason.ALREADY_TRACKED if self._minter.is_own(target) else ""
+
+    def _with_image(
+        self, part: Part, raw: bytes, html: bytes, found: Scan, changes: list[Change]
+    ) -> list[Change]:
+        """Add the open image to a part's changes, where it has a place."""
+        image = b'<img src="%b" width="1" height="1" alt="">' % self._minter.image_url().encode()
+        size = len(html) + len(image) + sum(len(c.new) - (c.end - c.start) for c in changes)
+        place, reason = _image_place(html, found, clipped=size > self._limits.clip_bytes)
+        self._image = ImageOutcome(place is not None, reason)
+        if place is None:
+            return changes
+        both = sorted((*changes, Change(place, place, image)))
+        if part.encoding in IDENTITY:
+            room = LineRoom(raw, self._limits.line_bytes)
+            if not all(room.take(c.start, c.end, len(c.new)) for c in both):
+                image = self._newline + image + self._newline
+                both = sorted((*changes, Change(place, place, image)))
+        return both
+
+
+def _uneditable(html: bytes, charset: str) -> str:
+    """Say why a part cannot be edited byte by byte, "" where it can."""
+    if not html.strip():
+        return Reason.EMPTY_HTML
+    if not is_byte_safe(charset) or html.startswith(_BYTE_ORDER_MARKS) or _ESCAPE in html:
+        return Reason.UNSAFE_CHARSET
+    return ""
+
+
+def _image_place(html: bytes, found: Scan, *, clipped: bool) -> tuple[int | None, Reason]:
+    """Return the offset for the open image, None for nowhere, and why there.
+
+    `clipped`: the part is so long that Gmail would not show its end.
+    """
+    if clipped or found.ended_in is not EndedIn.TEXT:
+        reason = Reason.NO_BODY_TAG if found.after_body_start is None else Reason.AFTER_BODY_START
+        return found.after_body_start, reason
+    if found.last_body_end is not None:
+        return found.last_body_end, Reason.BEFORE_BODY_END
+    if found.last_html_end is not None:
+        return found.last_html_end, Reason.BEFORE_HTML_END
+    return len(html.rstrip()), Reason.AT_END

@@ -1,0 +1,181 @@
+"""Writes message rows: one thread, one connection, one commit for all that have come meanwhile.
+
+libmilter moves a session between threads, so no session holds a connection of its own.  A
+submission hands its row over and waits for the commit, or hands it over and goes on (untouched
+mail must not wait).
+
+Promises: `Ticket.wait` returns only when the row is on disk; a row whose submission gave up
+waiting never stays in the store as "instrumented".  Limits: rows that are still queued when the
+process is killed are gone; only untouched mail's rows can be among them.
+
+Between commits the thread does the `housekeeping`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from openclick.logs import line
+from openclick.messages import Message, Outcome
+from openclick.store import MessageLog, Store, StoreFault
+from openclick_milter.housekeeping import BEAT_SECONDS, Housekeeping
+
+log = logging.getLogger(__name__)
+
+_MAX_BATCH = 256
+_MAX_WAITING = 10_000
+
+
+class NotRecorded(Exception):
+    """The row is not on disk; the message says why."""
+
+
+class Ticket:
+    """A row on its way to the disk."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._fault = ""
+        self._given_up = ""
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when the row is on disk.
+
+        Raises NotRecorded where it could not be written or was not within `timeout_seconds`; the
+        recorder then sees to it that the row says "untouched".
+        """
+        settled = self._settled.wait(max(0.0, timeout_seconds))
+        with self._lock:
+            if not settled and not self._settled.is_set():
+                self._given_up = "store too slow"
+                raise NotRecorded(self._given_up)
+        if self._fault:
+            raise NotRecorded(self._fault)
+
+    def settle(self, fault: str = "") -> Message | None:
+        """End the wait; return the corrected row where the submission gave up meanwhile."""
+        with self._lock:
+            self._fault = fault
+            self._settled.set()
+            if not self._given_up:
+                return None
+        return dataclasses.replace(
+            self.message, outcome=Outcome.UNTOUCHED, reason=self._given_up, links=()
+        )
+
+
+class MessageRecorder:
+    """The store's writer thread; `monotonic` is a clock in seconds."""
+
+    def __init__(
+        self, store: Store, housekeeping: Housekeeping, monotonic: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._housekeeping = housekeeping
+        self._monotonic = monotonic
+        self._chores_at = float("-inf")
+        self._retired = False
+        self._log: MessageLog | None = None
+        self._queue: queue.Queue[Ticket | None] = queue.Queue(_MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="message-recorder", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; rows may be handed over from now on."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 5.0) -> None:
+        """Write what is queued and end the thread."""
+        self._queue.put(None)
+        self._thread.join(timeout_seconds)
+
+    def retire(self) -> None:
+        """Leave checkpoints to the successor's recorder, which writes the same file from now on."""
+        self._retired = True
+
+    def record(self, message: Message) -> Ticket:
+        """Hand a row over.  Raises NotRecorded where too many are waiting already."""
+        ticket = Ticket(message)
+        try:
+            self._queue.put_nowait(ticket)
+        except queue.Full:
+            raise NotRecorded(f"{_MAX_WAITING} rows are waiting for the store") from None
+        return ticket
+
+    def _run(self) -> None:
+        while (batch := self._take()) is not None:
+            corrections = self._write(batch) if batch else []
+            if corrections:
+                self._write([Ticket(message) for message in corrections])
+            if self._monotonic() >= self._chores_at:
+                self._chores_at = self._monotonic() + BEAT_SECONDS
+                self._do_chores()
+        self._close()
+
+    def _take(self) -> list[Ticket] | None:
+        """Wait for a row, and take all that have come with it.
+
+        An empty list where none came before the chores are due, None at the end.
+        """
+        try:
+            first = self._queue.get(timeout=max(0.0, self._chores_at - self._monotonic()))
+        except queue.Empty:
+            return []
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < _MAX_BATCH:
+            try:
+                ticket = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if ticket is None:
+                self._queue.put(None)
+                break
+            batch.append(ticket)
+        return batch
+
+    def _do_chores(self) -> None:
+        try:
+            self._housekeeping.run(self._open())
+        except StoreFault as fault:
+            log.warning(line("store", "heartbeat not written", reason=fault))
+            self._close()
+        except Exception:  # this thread must outlive any fault of a chore
+            log.exception(line("store", "internal error"))
+            self._close()
+
+    def _write(self, batch: list[Ticket]) -> list[Message]:
+        """Commit a batch and settle its tickets; return the rows that must be corrected."""
+        fault = ""
+        try:
+            self._open().record([ticket.message for ticket in batch])
+        except StoreFault as error:
+            fault = str(error)
+        except Exception as error:  # noqa: BLE001 - this thread must outlive any fault of a row
+            if len(batch) > 1:  # one bad row must not cost its neighbours theirs
+                return [row for ticket in batch for row in self._write([ticket])]
+            fault = f"internal error: {error!r}"
+        if fault:
+            log.error(line("store", "message rows not written", rows=len(batch), reason=fault))
+            self._close()
+        corrections = [ticket.settle(fault) for ticket in batch]
+        return [row for row in corrections if row is not None and not fault]
+
+    def _open(self) -> MessageLog:
+        if self._log is None:
+            self._log = self._store.message_log()
+        if self._retired:
+            self._log.stop_checkpoints()
+        return self._log
+
+    def _close(self) -> None:
+        """Drop the connection, so that the next batch opens the file anew."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
