@@ -1,0 +1,263 @@
+"""HTTP for the public listener: Twisted's parser, and a request object of our own.
+
+Twisted's `HTTPChannel` parses; the resource tree, the access log and the response machinery of
+twisted.web are left out, because they cost more than the hit itself (docs/adr/0006).  Only public
+names are used, the same on Twisted 22.4 and 26.10; `tests/unit/test_channel.py` guards
+the contract between channel and request, which Twisted does not document.
+
+Promises: method, target, version and Host are checked here, alike on both parsers; no body is ever
+read; a client has 10 s from accept (15 s from the last answer) to the end of its header block,
+however it trickles; one answer a request, in order.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import implementer
+
+from openclick_sidecar.answers import BAD_REQUEST, Answer
+
+HEADER_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 15.0
+ANSWER_SECONDS = 30.0
+_TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
+_METHOD = re.compile(rb"[A-Z]{1,16}\Z")
+
+
+class FieldMap:
+    """A request's fields, names in lower case; what both of Twisted's parsers write into."""
+
+    def __init__(self) -> None:
+        self._fields: dict[bytes, list[bytes]] = {}
+
+    def getRawHeaders(self, name: bytes) -> list[bytes] | None:  # noqa: N802 - Twisted's name
+        """Return the values of a field, None where there is none."""
+        return self._fields.get(name.lower())
+
+    def setRawHeaders(self, name: bytes, values: list[bytes]) -> None:  # noqa: N802
+        """Replace the values of a field."""
+        self._fields[name.lower()] = values
+
+    def addRawHeader(self, name: bytes, value: bytes) -> None:  # noqa: N802
+        """Add a value to a field."""
+        self._fields.setdefault(name.lower(), []).append(value)
+
+    def remove(self, name: bytes) -> None:
+        """Forget a field."""
+        self._fields.pop(name, None)
+
+    def first(self, name: str) -> str:
+        """Return the first value of a field as text, empty where there is none."""
+        values = self._fields.get(name.encode("ascii"))
+        return values[0].decode("utf-8", "replace") if values else ""
+
+    def count(self, name: bytes) -> int:
+        """Return how often a field occurs."""
+        return len(self._fields.get(name, ()))
+
+
+@dataclass(frozen=True)
+class HitRequest:
+    """One well-formed request: what the site decides on."""
+
+    method: str
+    path: str
+    host: str
+    peer_ip: str
+    fields: FieldMap
+
+
+OnRequest = Callable[[HitRequest, Callable[[Answer], None]], None]
+"""Called with a request and the function that answers it, at once or later, exactly once."""
+
+
+@implementer(INonQueuedRequestFactory)
+class _RequestFactory:
+    """Makes an exchange for each request that the channel begins to read."""
+
+    def __call__(self, channel: HitChannel) -> _Exchange:
+        return _Exchange(channel)
+
+
+class _Exchange:
+    """One request and its answer, in the shape that HTTPChannel expects of a request."""
+
+    def __init__(self, channel: HitChannel) -> None:
+        self.requestHeaders = FieldMap()
+        self.responseHeaders = FieldMap()
+        self._channel: HitChannel | None = channel
+        self._line = channel.line
+        self._with_body = True
+
+    def parseCookies(self) -> None:  # noqa: N802 - Twisted's name
+        """Cookies mean nothing here."""
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802
+        """Let nobody be told to send a body, which `HitChannel.allHeadersReceived` refuses."""
+        self.requestHeaders.remove(b"expect")
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        """Bodies are refused in `HitChannel.allHeadersReceived`."""
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        """Check the request and hand it on."""
+        channel = self._channel
+        if channel is None:
+            return
+        self._with_body = command != b"HEAD"
+        request = self._checked(channel, command, path, version)
+        if request is None:
+            channel.persistent = False
+            self.answer(BAD_REQUEST)
+        else:
+            channel.hits.on_request(request, self.answer)
+
+    def answer(self, answer: Answer) -> None:
+        """Send the answer, unless the client is gone."""
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        channel.transport.write(
+            answer.render(
+                channel.hits.date(), close=not channel.persistent, with_body=self._with_body
+            )
+        )
+        channel.requestDone(self)
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
+        """Forget the client."""
+        self._channel = None
+
+    def _checked(
+        self, channel: HitChannel, command: bytes, path: bytes, version: bytes
+    ) -> HitRequest | None:
+        fields = self.requestHeaders
+        hosts = fields.count(b"host")
+        if (
+            # The old parser splits at any blanks; the line must be what it made of it.
+            self._line != b"%s %s %s" % (command, path, version)
+            or not _METHOD.match(command)
+            or not _TARGET.match(path)
+            or version not in (b"HTTP/1.1", b"HTTP/1.0")
+            or hosts > 1
+            or (hosts == 0 and version == b"HTTP/1.1")
+            or channel.refused
+        ):
+            return None
+        return HitRequest(
+            method=command.decode("ascii"),
+            path=path.decode("ascii"),
+            host=fields.first("host"),
+            peer_ip=channel.peer_ip,
+            fields=fields,
+        )
+
+
+class HitChannel(HTTPChannel):
+    """One connection."""
+
+    transport: Any  # Twisted types it as the narrowest interface; ours is a TCP or TLS connection
+    requestFactory: Any = _RequestFactory()  # noqa: N815 - Twisted's name
+    timeOut = None  # noqa: N815 - its idle timer is reset by every byte; see HitFactory.sweep
+    totalHeadersSize = 8192  # noqa: N815
+    maxHeaders = 64  # noqa: N815
+    MAX_LENGTH = 4096
+    refused = False
+    line = b""
+
+    def __init__(self, hits: HitFactory, peer_ip: str) -> None:
+        super().__init__()
+        self.hits = hits
+        self.peer_ip = peer_ip
+
+    def connectionMade(self) -> None:  # noqa: N802
+        """Start the clock of the first request."""
+        self.transport.setTcpNoDelay(True)
+        self.hits.set_deadline(self, HEADER_SECONDS)
+        super().connectionMade()
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        """Keep the line, for the exchange that a request line begins."""
+        self.line = line
+        super().lineReceived(line)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        """Refuse a body, and stop the clock while the request is answered."""
+        self.hits.set_deadline(self, ANSWER_SECONDS)
+        super().allHeadersReceived()
+        if self.length != 0:
+            self.length = 0
+            self.refused = True
+
+    def requestDone(self, request: object) -> None:  # noqa: N802
+        """Start the clock of the next request."""
+        self.hits.set_deadline(self, KEEP_ALIVE_SECONDS)
+        super().requestDone(request)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        """Answer an over-long line, which Twisted would drop without a word."""
+        self.transport.write(BAD_REQUEST.render(self.hits.date(), close=True, with_body=True))
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        """Forget the connection's clock."""
+        self.hits.forget(self)
+        super().connectionLost(reason)
+
+
+class HitFactory(ServerFactory):
+    """Makes channels and ends those that overstay; `sweep` is called once a second."""
+
+    noisy = False
+
+    def __init__(self, on_request: OnRequest, monotonic: Callable[[], float]) -> None:
+        self.on_request = on_request
+        self._monotonic = monotonic
+        self._deadlines: dict[HitChannel, float] = {}
+        self._date_second = -1
+        self._date = b""
+
+    def buildProtocol(self, addr: IAddress | None) -> HitChannel:  # noqa: N802
+        """Return the channel of a new connection."""
+        ip = addr.host if isinstance(addr, IPv4Address | IPv6Address) else ""
+        channel = HitChannel(self, ip)
+        channel.factory = self
+        return channel
+
+    def set_deadline(self, channel: HitChannel, seconds: float) -> None:
+        """Give a connection `seconds` from now, whatever it sends meanwhile."""
+        self._deadlines[channel] = self._monotonic() + seconds
+
+    def forget(self, channel: HitChannel) -> None:
+        """Drop a connection that has ended."""
+        self._deadlines.pop(channel, None)
+
+    def sweep(self) -> None:
+        """End every connection whose time is up."""
+        now = self._monotonic()
+        for channel in [c for c, deadline in self._deadlines.items() if deadline <= now]:
+            channel.transport.abortConnection()
+
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._deadlines)
+
+    def date(self) -> bytes:
+        """Return the Date value of this second."""
+        second = int(time.time())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = formatdate(second, usegmt=True).encode("ascii")
+        return self._date

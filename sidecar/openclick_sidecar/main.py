@@ -1,0 +1,57 @@
+"""openclick-sidecar: reads its settings, opens its ports, runs until SIGTERM.
+
+Called by systemd or by hand.  Exit status 78 for a configuration at fault, 69 where a port cannot
+be opened, 0 after SIGTERM or SIGINT.  A store or key that cannot be used is no reason to end: it is
+said, and links are answered as far as the keys allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from openclick.logs import line
+from openclick.settings import Config
+from openclick.startup import EX_UNAVAILABLE, begin
+from openclick.store import open_store
+
+PROGRAM = "openclick-sidecar"
+_UMASK = 0o007
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the sidecar; ends the process with its exit status."""
+    config, _ = begin(PROGRAM, "Answers tracking links and posts events to webhooks.", argv)
+    sys.exit(run(config))
+
+
+def run(config: Config) -> int:
+    """Serve until a signal asks for the end; return the exit status."""
+    # Twisted is imported here, so that --help and a faulty configuration answer at once.
+    import twisted.internet.reactor  # noqa: PLC0415
+    from twisted.internet.defer import Deferred  # noqa: PLC0415
+    from twisted.logger import STDLibLogObserver, globalLogBeginner  # noqa: PLC0415
+
+    from openclick_sidecar.service import CannotListen, Sidecar  # noqa: PLC0415
+
+    reactor: Any = twisted.internet.reactor
+    observer: Any = STDLibLogObserver()
+    os.umask(_UMASK)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    # What Twisted says of its factories and pools is its own business; warnings are ours.
+    logging.getLogger("twisted").setLevel(logging.WARNING)
+    sidecar = Sidecar(config, open_store(config.store.url), reactor)
+    try:
+        sidecar.start()
+    except CannotListen as error:
+        log.error(line("sidecar", f"{error}; not started"))
+        return EX_UNAVAILABLE
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: Deferred.fromCoroutine(sidecar.stop())
+    )
+    reactor.run()
+    return 0
