@@ -1,0 +1,326 @@
+"""The milter as a process: hand-over, reload, drain, heartbeat (DESIGN 3.11)."""
+
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openclick.messages import Outcome
+from support import messages
+from support.deployment import DOMAIN, Deployment, as_submitted, delivered, deploy
+from support.dns_server import DnsServer
+from support.fixtures import requires_private_postfix
+from support.installation import Installation
+from support.postfix import PrivatePostfix
+from support.processes import wait_until
+from support.reading import open_images, tracking_links
+from support.smtp_client import SmtpSession, send
+from support.smtp_sink import SmtpSink
+from support.webhook_receiver import WebhookReceiver
+
+pytestmark = requires_private_postfix
+
+HANDOVERS = 10
+CLIENTS = 4
+
+
+@pytest.fixture(scope="module")
+def running(
+    postfix: PrivatePostfix, dns_server: DnsServer, receiver: WebhookReceiver
+) -> Iterator[Deployment]:
+    """Give a deployment of this module's own, whose milter is signalled about."""
+    with Installation() as installation:
+        yield deploy(installation, postfix, dns_server, receiver, name="process")
+
+
+def submit(deployment: Deployment, sink: SmtpSink, **fields: object) -> tuple[bytes, bytes]:
+    """Submit a newsletter; return it as it was sent and as it arrived."""
+    raw = messages.newsletter(**fields)  # type: ignore[arg-type]
+    sent = send(deployment.submission, f"news@{DOMAIN}", messages.RECIPIENTS, raw)
+    assert sent.accepted, sent.text
+    return raw, delivered(sink, raw)
+
+
+def hand_over(deployment: Deployment) -> None:
+    """Have the milter start its successor, and follow that one."""
+    milter = deployment.installation.milter
+    assert milter is not None
+    seen = len(milter.log_text())
+    milter.signal(signal.SIGUSR2)
+    match = wait_until(
+        lambda: re.search(r"handed over successor=(\d+)", milter.log_text()[seen:]), 20, "successor"
+    )
+    assert match is not None
+    milter.follow(int(match[1]))
+
+
+class Client(threading.Thread):
+    """Sends mail until told to stop, and keeps what was refused."""
+
+    def __init__(self, deployment: Deployment, stop: threading.Event, *, keeps: bool) -> None:
+        super().__init__(daemon=True)
+        self.deployment, self.stop, self.keeps = deployment, stop, keeps
+        self.sent: list[bytes] = []
+        self.refused: list[str] = []
+
+    def run(self) -> None:
+        """Send: a connection a message, or many messages a connection."""
+        while not self.stop.is_set():
+            with SmtpSession(self.deployment.submission) as session:
+                for _ in range(50 if self.keeps else 1):
+                    raw = messages.newsletter()
+                    result = session.send(f"news@{DOMAIN}", messages.RECIPIENTS, raw)
+                    (self.sent if result.accepted else self.refused).append(
+                        raw if result.accepted else result.text  # type: ignore[arg-type]
+                    )
+                    if self.stop.is_set():
+                        break
+
+
+def test_ten_handovers_under_load_refuse_nothing_and_track_everything(
+    running: Deployment, sink: SmtpSink
+) -> None:
+    """Four clients send all the while; every mail is accepted and arrives tracked, once."""
+    stop = threading.Event()
+    clients = [Client(running, stop, keeps=place == 0) for place in range(CLIENTS)]
+    for client in clients:
+        client.start()
+
+    try:
+        for _ in range(HANDOVERS):
+            before = sum(len(client.sent) for client in clients)
+            hand_over(running)
+            wait_until(
+                lambda b=before: sum(len(c.sent) for c in clients) > b + 5, 20, "mail to flow"
+            )
+    finally:
+        stop.set()
+        for client in clients:
+            client.join(30)
+    sent = [raw for client in clients for raw in client.sent]
+    arrived = [message.content for message in sink.wait_for(len(sent), timeout=60)]
+
+    assert [] == [text for client in clients for text in client.refused]
+    assert len(sent) == len(arrived)
+    assert {7} == {len(tracking_links(content)) for content in arrived}
+    ids = [re.search(rb"(?m)^Message-ID: (\S+)", raw)[1] for raw in sent]  # type: ignore[index]
+    assert len(ids) == len({re.search(rb"(?m)^Message-ID: (\S+)", c)[1] for c in arrived})  # type: ignore[index]
+
+
+def test_successor_with_a_fault_leaves_the_old_milter_in_place(
+    running: Deployment, sink: SmtpSink
+) -> None:
+    """A configuration that a fresh start refuses costs nothing: the old one goes on and says so."""
+    good = running.installation.config_path.read_text()
+    assert running.installation.milter is not None
+    pid = running.installation.milter.pid
+
+    running.installation.config_path.write_text(good + "\n[nonsense]\n")
+    running.installation.milter.signal(signal.SIGUSR2)
+    wait_until(lambda: "no hand-over: the successor ended" in running.milter_log(), 20, "the line")
+    running.installation.config_path.write_text(good)
+    _, arrived = submit(running, sink)
+
+    assert "ended with status 78; this process stays" in running.milter_log()
+    assert pid == running.installation.milter.pid
+    assert running.installation.milter.running
+    assert 7 == len(tracking_links(arrived))
+
+
+class TestReload:
+    """SIGHUP."""
+
+    def test_new_settings_hold_for_the_next_message(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """Another header prefix is obeyed after SIGHUP, without a restart."""
+        before = self._rewrite(running, 'header_prefix = "X-Acme-"')
+
+        _, arrived = submit(running, sink, headers={"X-Acme-Track-Clicks": "no"})
+        self._put_back(running, before)
+
+        assert (1, 0) == (len(open_images(arrived)), len(tracking_links(arrived)))
+        assert b"X-Acme-" not in arrived
+
+    def test_broken_settings_change_nothing_and_are_named(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """One line a fault; the old settings hold."""
+        good = running.installation.config_path.read_text()
+
+        running.installation.config_path.write_text(good + "\n[retention]\nmessages_days = 0\n")
+        self._hang_up(running, "the settings stay as they were")
+        _, arrived = submit(running, sink)
+        running.installation.config_path.write_text(good)
+
+        assert "retention.messages_days = 0: need a whole number from 1" in running.milter_log()
+        assert 7 == len(tracking_links(arrived))
+
+    def test_option_that_needs_a_restart_is_named(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """Another store address is not taken at run time; the log says which option waits."""
+        good = running.installation.config_path.read_text()
+        changed = re.sub(r'url = "sqlite:[^"]*"', 'url = "sqlite:/elsewhere"', good)
+
+        running.installation.config_path.write_text(changed)
+        self._hang_up(running, "store.url has changed: restart needed")
+        _, arrived = submit(running, sink)
+        self._put_back(running, good)
+
+        assert 7 == len(tracking_links(arrived))
+
+    def _rewrite(self, deployment: Deployment, line: str) -> str:
+        good = deployment.installation.config_path.read_text()
+        deployment.installation.config_path.write_text(
+            good.replace("[milter]\n", f"[milter]\n{line}\n")
+        )
+        self._hang_up(deployment, "settings: read again")
+        return good
+
+    def _put_back(self, deployment: Deployment, good: str) -> None:
+        deployment.installation.config_path.write_text(good)
+        self._hang_up(deployment, "settings: read again")
+
+    def _hang_up(self, deployment: Deployment, expected: str) -> None:
+        seen = len(deployment.milter_log())
+        assert deployment.installation.milter is not None
+        deployment.installation.milter.signal(signal.SIGHUP)
+        wait_until(lambda: expected in deployment.milter_log()[seen:], 10, expected)
+
+
+def test_stop_serves_open_sessions_to_their_end(running: Deployment, sink: SmtpSink) -> None:
+    """SIGTERM while a client is between two messages: its next message is still tracked."""
+    milter = running.installation.milter
+    assert milter is not None
+    first, second = messages.newsletter(), messages.newsletter()
+
+    with SmtpSession(running.submission) as session:
+        session.send(f"news@{DOMAIN}", messages.RECIPIENTS, first)
+        milter.signal(signal.SIGTERM)
+        wait_until(lambda: not _socket_of(running).exists(), 5, "the socket to go")
+        result = session.send(f"news@{DOMAIN}", messages.RECIPIENTS, second)
+    milter.wait(10)
+    log = milter.log_text()
+    running.installation.start_milter()
+
+    assert result.accepted
+    assert f"milter: stopped pid={milter.pid}" in log
+    assert 7 == len(tracking_links(delivered(sink, second)))
+
+
+def test_heartbeat_and_counters_stand_in_the_store(running: Deployment, sink: SmtpSink) -> None:
+    """The row names the running process and counts what it did."""
+    assert running.installation.milter is not None
+    submit(running, sink)
+
+    reader = running.installation.store.message_reader()
+    beat = wait_until(
+        lambda: (
+            (found := reader.maybe_heartbeat())
+            and found.pid == running.installation.milter.pid
+            and found.counters.get("instrumented", 0) > 0
+            and found
+        ),
+        15,
+        "a heartbeat that counts the mail",
+    )
+    reader.close()
+
+    assert beat.counters["links"] == 7 * beat.counters["instrumented"]
+    assert beat.started_at <= beat.beat_at
+
+
+def test_systemd_is_told_when_it_is_ready(tmp_path: Path) -> None:
+    """READY=1 and MAINPID go to NOTIFY_SOCKET once Postfix can connect."""
+    with (
+        Installation() as installation,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening,
+    ):
+        address = installation.directory / "notify"
+        listening.bind(str(address))
+        address.chmod(0o777)
+        listening.settimeout(10)
+        directory = installation.directory / "run"
+        directory.mkdir()
+        directory.chmod(0o777)
+        installation.configure(f"unix:{directory}/m.sock", 53)
+        installation.init()
+        installation.extra_env["NOTIFY_SOCKET"] = str(address)
+
+        milter = installation.start_milter()
+        states = listening.recv(1000).decode().splitlines()
+        milter.terminate()
+        goodbye = listening.recv(1000).decode()
+
+    assert [f"MAINPID={milter.pid}", "READY=1"] == states
+    assert "STOPPING=1" == goodbye
+
+
+class TestSameMail:
+    """Mail that already carries tokens of ours (DESIGN 3.6)."""
+
+    def test_the_same_mail_coming_round_is_left_alone(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """Re-submitted with its Message-ID it leaves as it came: no second image, same links."""
+        raw, once = submit(running, sink)
+        again = as_submitted(once)
+        sink.clear()
+
+        sent = send(running.submission, f"news@{DOMAIN}", messages.RECIPIENTS, again)
+        twice = delivered(sink, raw)
+
+        assert again == as_submitted(twice)
+        reader = running.installation.store.message_reader()
+        [row] = wait_until(lambda: reader.many_by_queue_id(str(sent.queue_id)), 5, "the row")
+        reader.close()
+        assert Outcome.UNTOUCHED is row.outcome
+        assert "the same mail comes round again" in row.reason
+
+    def test_a_reply_that_quotes_a_tracked_mail_gets_its_own_image(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """The quoted links and image stay as they are; new links are tracked."""
+        _, once = submit(running, sink)
+        [quoted_image] = open_images(once)
+        quoted_link = tracking_links(once)[0]
+        html = (
+            f'<html><body><a href="https://new.example/">new</a><blockquote>'
+            f'<a href="{quoted_link}">old</a><img src="{quoted_image}" width="1" height="1" alt="">'
+            f"</blockquote></body></html>"
+        )
+
+        _, reply = submit(running, sink, html=html)
+
+        assert 2 == len(open_images(reply))
+        assert quoted_image in open_images(reply)
+        assert quoted_link == tracking_links(reply)[1]
+        assert tracking_links(reply)[0] not in tracking_links(once)
+
+
+def test_vendor_headers_are_understood_and_removed(running: Deployment, sink: SmtpSink) -> None:
+    """With vendor_headers on, X-PM-TrackOpens and X-MC-Track steer; ours win over them."""
+    reload = TestReload()
+    good = reload._rewrite(running, "vendor_headers = true")
+
+    _, postmark = submit(running, sink, headers={"X-PM-TrackOpens": "false", "X-PM-Tag": "spring"})
+    _, mandrill = submit(running, sink, headers={"X-MC-Track": "opens"})
+    _, ours = submit(
+        running, sink, headers={"X-PM-TrackOpens": "false", "X-Anypost-Track-Opens": "true"}
+    )
+    reload._put_back(running, good)
+
+    assert (0, 7) == (len(open_images(postmark)), len(tracking_links(postmark)))
+    assert (1, 0) == (len(open_images(mandrill)), len(tracking_links(mandrill)))
+    assert 1 == len(open_images(ours))
+    assert b"X-PM-" not in postmark
+    assert b"X-MC-" not in mandrill
+
+
+def _socket_of(deployment: Deployment) -> Path:
+    return deployment.postfix.queue_dir / "process" / "milter.sock"

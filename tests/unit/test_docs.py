@@ -1,0 +1,380 @@
+"""The documentation agrees with the code: nothing told that is not there, nothing there untold.
+
+Each test reads pages as text and compares them with what the code itself says of its settings,
+commands, reasons, constants and modules.
+"""
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from openclick import __version__
+from openclick.domains import SendingDomain
+from openclick.events import Bot, make_event
+from openclick.hits import Hit
+from openclick.messages import Message, Outcome
+from openclick.policy import Toggles, decide
+from openclick.tokens import Kind
+from openclick_admin.main import openclick
+from openclick_milter.controls import is_control
+from openclick_milter.reasons import Reason
+from openclick_sidecar.backoff import GIVE_UP_SECONDS, LAST_WAIT_SECONDS, RETRY_WAITS_SECONDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text("utf-8")
+PACKAGES = (
+    "core/openclick",
+    "milter/openclick_milter",
+    "sidecar/openclick_sidecar",
+    "admin/openclick_admin",
+)
+MAPPED = (*PACKAGES, "tests/support", "docs")
+GLOSSARY = """
+    submission, message, email_id, queue_id, message_id, copy, HTML part, span, link, destination,
+    tracking link, open image, instrument, toggle, domain default, decision, sending domain,
+    tracking domain, verified, token, hit, verdict, person, proxy, prefetch, automation, event,
+    webhook, delivery, attempt, pending, delivered, abandoned, drop, untouched
+"""
+FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ADR_HEADINGS = ["Context", "Decision", "Measurement", "Price", "Refused"]
+WORDS_OF_SECONDS = {5: "5 s", 60: "1 min", 300: "5 min", 1800: "30 min"} | {
+    hours * 3600: f"{hours} h" for hours in (2, 5, 10, 12)
+}
+
+
+def pages() -> list[Path]:
+    """Return every page that people read."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands below `heading` (with its marks), up to the next heading."""
+    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match is not None, heading
+    return match[1]
+
+
+def first_cells(text: str) -> list[str]:
+    """Return the first cell of each row of a page's tables, without its backticks."""
+    rows = re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
+    return [row.strip("`") for row in rows if row not in ("word", "reason", "folder", "status")]
+
+
+def code_spans(text: str) -> list[str]:
+    """Return what stands in backticks, and each line of the fenced blocks."""
+    fenced = [match[1] for match in FENCED.finditer(text)]
+    inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+    return [*inline, *(line for block in fenced for line in block.splitlines())]
+
+
+def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command below `command` that does something."""
+    if not isinstance(command, click.Group):
+        yield words
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None
+        yield from commands(below, *words, name)
+
+
+def command_named(words: list[str]) -> click.Command | None:
+    """Return the command that `words` begin with, None where they name none."""
+    command: click.Command | None = openclick
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
+    return None if isinstance(command, click.Group) and len(words) > 1 else command
+
+
+def option_names(command: click.Command) -> set[str]:
+    """Return every spelling of a command's options, and of those that all commands have."""
+    parameters = [*command.params, *openclick.params]
+    names = [name for each in parameters for name in (*each.opts, *each.secondary_opts)]
+    return {"--help", *names}
+
+
+def load_generator() -> ModuleType:
+    """Import docs/generate.py, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def constants(prefix: str) -> set[int]:
+    """Return the values of the packages' module constants whose names begin with `prefix`."""
+    return {
+        node.value.value
+        for folder in PACKAGES
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id.startswith(prefix)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, int)
+    }
+
+
+def modules_on_the_map(text: str) -> set[str]:
+    """Return the paths that docs/architecture.md lists, below the headings that name folders."""
+    blocks = re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {
+        f"{folder}/{name}"
+        for folder, block in blocks
+        for name in re.findall(r"^- `([^`]+)`: ", block, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("name", ["settings.md", "openclick.toml"])
+def test_generated_page_is_the_tables_own(name: str) -> None:
+    """A setting is told as the table has it; `make docs` writes the pages anew."""
+    generated: str = load_generator().pages()[name]
+
+    assert generated == (DOCS / name).read_text("utf-8")
+
+
+def test_settings_named_on_a_page_exist() -> None:
+    """A page that speaks of section.option speaks of one that there is."""
+    settings = (DOCS / "settings.md").read_text("utf-8")
+    headings = re.findall(r"^### (\w+\.\w+)$", settings, re.MULTILINE)
+    sections = "|".join({name.partition(".")[0] for name in headings})
+    named = re.compile(rf"`((?:{sections})\.[a-z_]+)`")
+
+    unknown = [
+        f"{page.name}: {name}"
+        for page in pages()
+        for name in named.findall(page.read_text("utf-8"))
+        if name not in headings and not name.endswith((".db", ".toml", ".md", ".py"))
+    ]
+
+    assert unknown == []
+
+
+def test_the_map_is_complete() -> None:
+    """Every module stands in docs/architecture.md with its one line, and nothing else does."""
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for folder in MAPPED
+        for suffix in ("py", "sql", "toml")
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
+        if path.name != "openclick.toml"
+    }
+
+    assert modules_on_the_map((DOCS / "architecture.md").read_text("utf-8")) == there
+
+
+def test_the_map_names_the_folders() -> None:
+    """Every folder with files in it has its line, and every line its folder."""
+    listed = first_cells(section((DOCS / "architecture.md").read_text("utf-8"), "## The folders"))
+    there = [
+        path.name
+        for path in ROOT.iterdir()
+        if path.is_dir()
+        and path.name[0] not in "._"
+        and any(below.is_file() and "__pycache__" not in below.parts for below in path.rglob("*"))
+        and path.name not in ("build", "dist")
+        and path.suffix != ".egg-info"
+    ]
+
+    assert sorted(listed) == sorted(there)
+
+
+def test_the_glossary_holds_every_word() -> None:
+    """The words that code, logs, tables and pages share are explained in one place."""
+    told = {
+        cell.removesuffix(" (verb)").strip("`")
+        for cell in first_cells((DOCS / "glossary.md").read_text("utf-8"))
+    }
+
+    missing = {word.strip() for word in GLOSSARY.split(",")} - told
+
+    assert missing == set()
+
+
+def test_every_reason_is_explained() -> None:
+    """An admin who reads a reason in the log finds it in docs/untouched.md."""
+    text = (DOCS / "untouched.md").read_text("utf-8")
+    headings = ("## The message", "## The structure", "## The HTML part", "## A link")
+
+    told = [cell for heading in headings for cell in first_cells(section(text, heading))]
+    told += first_cells(section(text, "## The open image"))
+
+    assert sorted(told) == sorted(reason.value for reason in Reason)
+
+
+def test_every_reason_of_a_decision_is_explained() -> None:
+    """So are the reasons that the policy gives."""
+    told = first_cells(section((DOCS / "untouched.md").read_text("utf-8"), "## The decision"))
+    domain = SendingDomain("", "example.com", False, False, "track", 0)
+    verified = SendingDomain("", "example.com", False, False, "track", 0, verified_at=1)
+
+    given = [
+        decide(Toggles(), None).opens.reason,
+        decide(Toggles(), domain).opens.reason.replace("track.example.com", "NAME"),
+        decide(Toggles(), verified).opens.reason,
+        decide(Toggles(opens=False), verified).opens.reason,
+    ]
+
+    assert told == given
+
+
+def test_commands_named_on_a_page_exist() -> None:
+    """No page tells to type what the command does not know, nor an option that it lacks."""
+    wrong = []
+    for page in pages():
+        for code in code_spans(page.read_text("utf-8")):
+            for said in re.findall(r"(?:^|[#$] )openclick ([a-z][^\n|;#]*)", code):
+                words = re.findall(r"^[a-z][a-z-]*(?: [a-z][a-z-]*)*", said)[0].split()
+                command = command_named(words)
+                options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", said)
+                if command is None or not set(options) <= option_names(command):
+                    wrong.append(f"{page.name}: openclick {said}")
+
+    assert wrong == []
+
+
+def test_every_command_is_told() -> None:
+    """The README's table lists what the command can do, and no more."""
+    told = {tuple(cell.split()[1:]) for cell in first_cells(section(README, "### Commands"))[1:]}
+
+    assert told == set(commands(openclick))
+
+
+def test_make_targets_named_on_a_page_exist() -> None:
+    """What a page tells to make can be made."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+
+    wrong = [
+        f"{page.name}: make {target}"
+        for page in pages()
+        for code in code_spans(page.read_text("utf-8"))
+        for target in re.findall(r"(?:^|[#$] )make ([a-z][a-z-]*)", code)
+        if target not in targets
+    ]
+
+    assert wrong == []
+
+
+def test_exit_statuses_are_told() -> None:
+    """The README lists 0, 1, 2 and each EX_ constant of the programs."""
+    told = {int(cell) for cell in first_cells(section(README, "### Exit statuses"))}
+
+    assert told == {0, 1, 2} | constants("EX_")
+
+
+def test_control_headers_are_told() -> None:
+    """Every header in the README's table is one that the milter knows."""
+    told = re.findall(r"^\| `([\w-]+)` \|", section(README, "### Control headers"), re.MULTILINE)
+
+    assert len(told) == 5
+    assert all(is_control(name, "X-Anypost-") for name in told)
+
+
+def test_the_example_event_is_shaped_like_one() -> None:
+    """The README's example has the fields, in the order, that a webhook gets."""
+    example = re.search(r"```json\n(.*?)```", section(README, "### Events"), re.DOTALL)
+    assert example is not None
+    told = json.loads(example[1])["events"][0]
+    hit = Hit(b"h" * 16, 0, Kind.CLICK, b"e" * 16, b"copy", 0, "https://a.example/", "", "", "")
+    message = Message(
+        *(b"e" * 16, b"copy", 0, Outcome.INSTRUMENTED, "", "", None, None, "", None, ()),
+        *(None, "example.com", "track.example.com", True, "", True, ""),
+    )
+
+    made = json.loads(make_event(hit, message, None).body)
+    proxied = json.loads(make_event(hit, message, Bot("google")).body)
+
+    assert list(made) == list(told)
+    assert list(made["data"]) == list(told["data"])
+    assert list(made["data"]["tracking"]) == list(told["data"]["tracking"])
+    assert f'"bot": {json.dumps(proxied["data"]["tracking"]["bot"])}' in README
+
+
+def test_the_retries_are_told() -> None:
+    """The README's list of waits is the dispatcher's."""
+    waits = ", ".join(WORDS_OF_SECONDS[wait] for wait in RETRY_WAITS_SECONDS)
+    told = f"{waits} and then every {WORDS_OF_SECONDS[LAST_WAIT_SECONDS]}"
+
+    assert told in section(README, "### Events")
+    assert GIVE_UP_SECONDS == 3 * 86_400
+
+
+def test_the_changelog_has_room_and_this_version() -> None:
+    """What comes next has its place, and the version of the code its entry."""
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+    headings = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
+
+    assert headings[0] == "Unreleased"
+    assert __version__ in headings
+
+
+def test_decisions_are_numbered_and_whole() -> None:
+    """ADRs are numbered without gaps, and each has its headings in order."""
+    texts = {path.name: path.read_text("utf-8") for path in (DOCS / "adr").glob("*.md")}
+
+    numbers = sorted(int(name[:4]) for name in texts)
+    headings = [re.findall(r"^## (.+)$", text, re.MULTILINE) for text in texts.values()]
+    untitled = [name for name, text in texts.items() if not text.startswith(f"# {name[:4]}: ")]
+
+    assert numbers == list(range(1, len(texts) + 1))
+    assert headings == [ADR_HEADINGS] * len(texts)
+    assert untitled == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """A relative link names a file or folder that is there."""
+    wrong = [
+        f"{page.name}: {target}"
+        for page in pages()
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert wrong == []
+
+
+def test_prose_has_one_sentence_a_line() -> None:
+    """So that a change of a sentence is a change of one line."""
+    wrong = [
+        f"{page.name}: {text[:60]}"
+        for page in pages()
+        for text in FENCED.sub("", page.read_text("utf-8")).split("\n")
+        if not text.startswith(("|", "#")) and re.search(r"[a-z)`][.?!] [A-Z`]", text)
+    ]
+
+    assert wrong == []
+
+
+def test_the_split_is_told_as_it_is_tested() -> None:
+    """Every option of the second listener on docs/per-recipient.md is one the tests ran with."""
+    source = (ROOT / "tests/functional/test_postfix_split.py").read_text("utf-8")
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("INJECT", "TRANSPORT", "CLEANUP")
+    }
+
+    told = (DOCS / "per-recipient.md").read_text("utf-8")
+
+    for name, value in constants["INJECT"].items():
+        assert f"  -o {name}={value.replace(', ', ',')}\n" in told
+    assert constants["TRANSPORT"] in told
+    assert constants["CLEANUP"] in told

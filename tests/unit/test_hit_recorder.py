@@ -1,0 +1,190 @@
+"""The recorder of hits: on disk before anybody is told, a thousand as cheap as one."""
+
+import logging
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from openclick.hits import Hit
+from openclick.store import Store, open_store
+from openclick_sidecar.recorder import HitRecorder
+from unit.samples import a_hit
+from unit.turns import Turns
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return open_store(f"sqlite:{tmp_path}")
+
+
+@pytest.fixture
+def turns() -> Turns:
+    """Return the thread on which answers are told."""
+    return Turns()
+
+
+@pytest.fixture
+def recorder(store: Store, turns: Turns) -> HitRecorder:
+    """Return a recorder that is not started yet."""
+    return HitRecorder(store, turns)
+
+
+def on_disk(store: Store) -> list[Hit]:
+    """Return the hits in the file."""
+    with closing(store.hit_reader()) as reader:
+        return [hit for _, hit in reader.many_after(0, 10_000, 10_000)]
+
+
+def test_told_when_on_disk(store: Store, turns: Turns, recorder: HitRecorder) -> None:
+    """True means that a reader of the file finds it."""
+    told: list[tuple[bool, list[Hit]]] = []
+    recorder.start()
+
+    recorder.record(a_hit(1), lambda recorded: told.append((recorded, on_disk(store))))
+    turns.wait()
+    recorder.stop()
+
+    assert [(True, [a_hit(1)])] == told
+    assert (1, 0) == (recorder.recorded, recorder.lost)
+
+
+def test_told_on_the_reactors_thread(turns: Turns, recorder: HitRecorder) -> None:
+    """Answers are written where Twisted's transports live."""
+    threads: list[threading.Thread] = []
+    recorder.start()
+
+    recorder.record(a_hit(), lambda _: threads.append(threading.current_thread()))
+    turns.wait()
+    recorder.stop()
+
+    assert [threading.current_thread()] == threads
+
+
+def test_what_came_meanwhile_is_one_commit(
+    store: Store, turns: Turns, recorder: HitRecorder
+) -> None:
+    """Group commit without a timer: one call tells all of a batch, in order."""
+    told: list[int] = []
+    for number in range(500):
+        recorder.record(a_hit(number), lambda _, number=number: told.append(number))
+    recorder.start()
+
+    turns.wait()
+    recorder.stop()
+
+    assert list(range(500)) == told
+    assert [a_hit(number) for number in range(500)] == on_disk(store)
+
+
+def test_stop_writes_what_waits(store: Store, turns: Turns, recorder: HitRecorder) -> None:
+    """An orderly end loses nothing that was handed over."""
+    told: list[bool] = []
+    recorder.record(a_hit(), told.append)
+    recorder.start()
+
+    recorder.stop()
+    turns.run()
+
+    assert [True] == told
+    assert [a_hit()] == on_disk(store)
+
+
+def test_stop_without_a_hit_makes_no_file(store: Store, recorder: HitRecorder) -> None:
+    """Nothing is opened before it is needed."""
+    recorder.start()
+    recorder.stop()
+
+    assert [] == list(store.directory.iterdir())
+
+
+def test_a_store_that_cannot_take_it(
+    store: Store, turns: Turns, recorder: HitRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """False is told, the loss is counted, one line says why, and the next batch tries anew."""
+    path = store.directory / "hits.db"
+    path.write_bytes(b"no database" * 100)
+    told: list[bool] = []
+    recorder.start()
+    with caplog.at_level(logging.ERROR):
+        recorder.record(a_hit(1), told.append)
+        turns.wait()
+    path.unlink()
+
+    recorder.record(a_hit(2), told.append)
+    turns.wait()
+    recorder.stop()
+
+    assert [False, True] == told
+    assert (1, 1) == (recorder.recorded, recorder.lost)
+    assert [
+        f'hits: answered but not recorded hits=1 reason="{path}: file is not a database"'
+    ] == caplog.messages
+    assert [a_hit(2)] == on_disk(store)
+
+
+def test_a_locked_store_does_not_hold_readers_up(
+    store: Store, turns: Turns, recorder: HitRecorder
+) -> None:
+    """After 250 ms the hit is answered without a record."""
+    told: list[bool] = []
+    with closing(store.hit_log()) as other, other._database.transaction():
+        recorder.start()
+        recorder.record(a_hit(), told.append)
+        turns.wait()
+    recorder.stop()
+
+    assert [False] == told
+    assert recorder.lost == 1
+
+
+def test_a_fault_of_ours_loses_a_batch_and_not_the_thread(
+    turns: Turns, recorder: HitRecorder
+) -> None:
+    """Whatever a hit holds, those who wait are told."""
+    told: list[bool] = []
+    recorder.start()
+
+    recorder.record(a_hit(user_agent="\ud800"), told.append)  # cannot be written as UTF-8
+    turns.wait()
+    recorder.record(a_hit(), told.append)
+    turns.wait()
+    recorder.stop()
+
+    assert [False, True] == told
+
+
+def test_one_clients_fault_is_not_its_neighbours(
+    turns: Turns, recorder: HitRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that fails leaves the rest of the batch answered."""
+    told: list[bool] = []
+
+    def fail(_recorded: bool) -> None:
+        raise ConnectionError("gone")
+
+    recorder.record(a_hit(1), fail)
+    recorder.record(a_hit(2), told.append)
+    recorder.start()
+    turns.wait()
+    recorder.stop()
+
+    assert [True] == told
+    assert ["hits: internal error while answering"] == caplog.messages
+
+
+def test_hits_from_a_connection_that_outlives_the_recorder(
+    store: Store, turns: Turns, recorder: HitRecorder
+) -> None:
+    """After the end nothing can be recorded; the reader is answered, and the loss is counted."""
+    told: list[bool] = []
+    recorder.start()
+    recorder.stop()
+
+    recorder.record(a_hit(), told.append)
+    turns.run()
+
+    assert [False] == told
+    assert recorder.lost == 1

@@ -1,0 +1,67 @@
+"""Which email_id a copy gets: vouched for, derived over a split, or fresh."""
+
+from openclick.ids import format_email_id, new_email_id
+from openclick.instants import SECOND
+from openclick.tokens import KEY_BYTES, KeyRing
+from openclick_milter.identity import read_sealed_header, sealed_header, split_email_id
+from openclick_milter.received import FirstPass
+
+RING = KeyRing({0: bytes(range(KEY_BYTES))})
+OTHER = KeyRing({0: bytes(KEY_BYTES)})
+EMAIL_ID = new_email_id(1_700_000_000 * SECOND, b"0123456789")
+FIRST = FirstPass("4jYM5k0abcz", None, 1_700_000_000 * SECOND)
+NOW = 1_700_000_100 * SECOND
+
+
+def test_our_own_header_is_believed() -> None:
+    """X-OpenClick-Id with our MAC gives the id that it names."""
+    value = sealed_header(EMAIL_ID, RING)
+
+    assert EMAIL_ID == read_sealed_header(value, RING)
+
+
+def test_forged_headers_are_ignored() -> None:
+    """Another key's MAC, a changed id, no MAC, rubbish: none of them is believed."""
+    text, _, mac = sealed_header(EMAIL_ID, RING).partition(" ")
+    changed = format_email_id(new_email_id(1_700_000_001 * SECOND, b"0123456789"))
+
+    for value in (
+        sealed_header(EMAIL_ID, OTHER),
+        f"{changed} {mac}",
+        text,
+        f"{text} ",
+        f"{text} é{mac}",
+        "",
+        "\udcff",
+    ):
+        assert read_sealed_header(value, RING) is None
+
+
+def test_rotation_keeps_what_was_vouched_for() -> None:
+    """The key is derived from the oldest token key, so that a newer one changes nothing."""
+    rotated = KeyRing({0: bytes(range(KEY_BYTES)), 1: bytes(KEY_BYTES)})
+
+    assert EMAIL_ID == read_sealed_header(sealed_header(EMAIL_ID, RING), rotated)
+
+
+def test_copies_of_one_message_share_an_id() -> None:
+    """The same first queue id and Message-ID give the same id, whenever the copy passes."""
+    one = split_email_id(FIRST, "<a@b>", RING, NOW)
+    two = split_email_id(FIRST, "<a@b>", RING, NOW + 60 * SECOND)
+
+    assert one == two
+    assert (7, 2) == (one[6] >> 4, one[8] >> 6)
+    assert new_email_id(1_700_000_000 * SECOND, bytes(10))[:6] == one[:6]
+
+
+def test_other_messages_have_other_ids() -> None:
+    """Another queue id, another Message-ID or another key gives another id."""
+    ids = {
+        split_email_id(FIRST, "<a@b>", RING, NOW),
+        split_email_id(FIRST, "<c@b>", RING, NOW),
+        split_email_id(FirstPass("4jYM5k0abcy", None, FIRST.received_at), "<a@b>", RING, NOW),
+        split_email_id(FIRST, "<a@b>", OTHER, NOW),
+        split_email_id(FIRST, None, RING, NOW),
+    }
+
+    assert 5 == len(ids)

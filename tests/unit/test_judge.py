@@ -1,0 +1,183 @@
+"""The judge: people from machines, by the rules that come with OpenClick (reference/bots.md)."""
+
+import pytest
+
+from openclick.hits import Hit
+from openclick.verdicts import Verdict, Visitor
+from openclick_sidecar.judge import NO_RULE, Judge
+from openclick_sidecar.rules import packaged_rules, parse_rules
+from unit.samples import a_hit, an_open
+
+JUDGE = Judge(packaged_rules())
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+GOOGLE = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+GMAIL_PREFETCH = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0"
+)
+APPLE_MAIL = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+)
+PEOPLE = [
+    FIREFOX,
+    APPLE_MAIL,  # ends there: no image proxy
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
+        "Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
+    ),
+    "Mozilla/5.0 (Windows NT 10.0; WOW64; rv:140.0) Gecko/20100101 Thunderbird/140.4.0",
+    "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17928; Pro)",
+    "okhttp/4.9.0",  # apps follow links with it for people
+    "MobileMail/1 CFNetwork/1410.0.3 Darwin/22.6.0",
+    "Javascript lover's browser",
+]
+PROXIES = [
+    ("google", GOOGLE),
+    ("yahoo", "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"),
+    ("apple", "Mozilla/5.0"),
+    ("fastmail", f"{FIREFOX} FastmailUA/1.0"),
+    ("hey", "hey.com/imageproxy (https://hey.com/image-proxy)"),
+    ("rambler", "Mozilla/5.0 (compatible; RamblerMail/6.0 (incompatible; ImageProxy/6.0))"),
+    ("seznam", "SeznamEmailProxy/2.0.174"),
+    ("ukr.net", "Mozilla/5.0 (via secureurl.fwdcdn.com)"),
+    ("startpage", "StartpagePrivateImageProxy/2.0"),
+    ("yandex", "YandexImageResizer/2.0"),
+    ("mail.ru", "Mozilla/5.0 (compatible; Linux x86_64; Mail.RU_Bot/Img/2.0)"),
+    ("shortwave", "Shortwave Image Fetcher"),
+]
+MACHINES = [
+    ("gmail-content-sampling", GMAIL_PREFETCH[: -len(" Mozilla/5.0")] + " Gmail-content-sampling"),
+    ("preview", "Mozilla/5.0 (Windows NT 6.1; WOW64) BingPreview/1.0b"),
+    ("preview", "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5"),
+    ("preview", "WhatsApp/2.23.20.0"),
+    ("preview", "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)"),
+    ("preview", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"),
+    ("link-scanner", "BarracudaCentral/0.1"),
+    ("link-scanner", "AppEngine-Google; (+http://code.google.com/appengine; virustotalcloud)"),
+    (
+        "link-scanner",
+        "Expanse, a Palo Alto Networks company, searches across the global IPv4 space",
+    ),
+    ("crawler", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+    ("http-library", "curl/8.14.1"),
+    ("http-library", "python-requests/2.32"),
+    ("http-library", "Go-http-client/2.0"),
+    ("http-library", "Java/17.0.1"),
+    ("headless-browser", f"{FIREFOX} HeadlessChrome/120.0"),
+    ("no-user-agent", ""),
+]
+
+
+def by_agent(user_agent: str, of: Hit) -> Verdict:
+    """Return the verdict on a hit with this user agent."""
+    kind = an_open if of.destination == "" else a_hit
+    return JUDGE.verdict(kind(user_agent=user_agent, headers={}))
+
+
+@pytest.mark.parametrize("user_agent", PEOPLE)
+@pytest.mark.parametrize("hit", [a_hit(), an_open()], ids=["click", "open"])
+def test_people(user_agent: str, hit: Hit) -> None:
+    """Nothing speaks against them."""
+    assert Verdict(Visitor.PERSON, NO_RULE) == by_agent(user_agent, hit)
+
+
+@pytest.mark.parametrize(("source", "user_agent"), PROXIES)
+def test_an_image_proxy_opens(source: str, user_agent: str) -> None:
+    """It counts, with its owner's name: somebody may have looked."""
+    verdict = by_agent(user_agent, an_open())
+
+    assert (Visitor.PROXY, source, True) == (verdict.visitor, verdict.source, verdict.counts)
+    assert verdict.evidence.startswith("user agent: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "user_agent"),
+    [row for row in PROXIES if row[0] not in ("apple", "ukr.net", "startpage", "shortwave")],
+)
+def test_an_image_proxy_never_clicks(source: str, user_agent: str) -> None:
+    """What looks where a link leads in its name is no reader."""
+    verdict = by_agent(user_agent, a_hit())
+
+    assert (Visitor.AUTOMATION, "image-proxy-click") == (verdict.visitor, verdict.rule)
+
+
+@pytest.mark.parametrize(("rule", "user_agent"), MACHINES)
+@pytest.mark.parametrize("hit", [a_hit(), an_open()], ids=["click", "open"])
+def test_machines_that_say_so(rule: str, user_agent: str, hit: Hit) -> None:
+    """Scanners, previews, crawlers, libraries: dropped, with the rule's name."""
+    verdict = by_agent(user_agent, hit)
+
+    assert (Visitor.AUTOMATION, rule, False) == (verdict.visitor, verdict.rule, verdict.counts)
+
+
+def test_gmails_second_fetcher() -> None:
+    """At arrival, before anybody looks: the exact string, and no other browser's."""
+    assert Verdict(Visitor.PREFETCH, "gmail-prefetch", f"user agent: {GMAIL_PREFETCH}") == by_agent(
+        GMAIL_PREFETCH, an_open()
+    )
+    assert by_agent(GMAIL_PREFETCH[: -len(" Mozilla/5.0")], an_open()).counts
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("sec-purpose", "prefetch"),
+        ("sec-purpose", "prefetch;prerender"),
+        ("sec-purpose", "prefetch;anonymous-client-ip"),
+        ("purpose", "prefetch"),
+        ("purpose", "Prefetch"),
+        ("x-moz", "prefetch"),
+        ("x-purpose", "preview"),
+        ("x-purpose", "prefetch"),
+    ],
+)
+@pytest.mark.parametrize("make", [a_hit, an_open], ids=["click", "open"])
+def test_prefetch_headers(make: type[Hit], header: str, value: str) -> None:
+    """A browser fetched ahead of its reader; the evidence names the field."""
+    verdict = JUDGE.verdict(make(headers={header: value}))
+
+    assert Visitor.PREFETCH is verdict.visitor
+    assert verdict.evidence.startswith(f"{header}: ")
+
+
+def test_headers_of_a_reader() -> None:
+    """Navigation marks are no prefetch."""
+    headers = {"sec-fetch-mode": "navigate", "sec-fetch-user": "?1", "accept": "text/html"}
+
+    assert JUDGE.verdict(a_hit(headers=headers)).counts
+
+
+def test_an_image_proxy_comes_before_a_prefetch() -> None:
+    """Image proxies are asked first (DESIGN 6): Apple's has both marks, and counts as a proxy."""
+    verdict = JUDGE.verdict(an_open(user_agent="Mozilla/5.0", headers={"purpose": "prefetch"}))
+
+    assert (Visitor.PROXY, "apple") == (verdict.visitor, verdict.source)
+
+
+def test_rules_are_asked_in_the_files_order() -> None:
+    """A field's rule that stands above a user agent's decides, and the other way round."""
+    field = '[[rule]]\nname = "field"\nvisitor = "prefetch"\nheader = "purpose"\ncontains = "x"\n'
+    agent = '[[rule]]\nname = "agent"\nvisitor = "automation"\ncontains = "Firefox"\n'
+    hit = a_hit(headers={"purpose": "x"})
+
+    assert Judge(parse_rules(field + agent)).verdict(hit).rule == "field"
+    assert Judge(parse_rules(agent + field)).verdict(hit).rule == "agent"
+
+
+def test_remembered_agents_change_nothing() -> None:
+    """The second verdict on a user agent is the first; a click's is not an open's."""
+    judge = Judge(packaged_rules())
+    hits = [an_open(user_agent=GOOGLE), a_hit(user_agent=GOOGLE)] * 2
+
+    rules = [judge.verdict(hit).rule for hit in hits]
+
+    assert ["google-image-proxy", "image-proxy-click"] * 2 == rules
+
+
+def test_without_rules_everybody_is_a_person() -> None:
+    """An admin may hand in an empty file."""
+    assert Verdict(Visitor.PERSON, NO_RULE) == Judge(()).verdict(a_hit(user_agent=""))

@@ -1,0 +1,321 @@
+"""From recorded hits to verdicts and events: at least once judged, counted once."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail
+
+from openclick.events import Event
+from openclick.hits import Hit
+from openclick.store import JudgeCursor, Registry, Store, StoreFault, open_store
+from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick_sidecar.judge import Judge
+from openclick_sidecar.judging import Docket, Judging, detach
+from openclick_sidecar.rules import packaged_rules
+from support.clock import Clock
+from unit.samples import NOW, a_hit, a_message, an_event, an_open
+
+HOLD = 3.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return a store with one message row and no hit."""
+    made = open_store(f"sqlite:{tmp_path}")
+    with closing(made.message_log()) as log:
+        log.record([a_message()])
+    return made
+
+
+@pytest.fixture
+def docket(store: Store) -> Iterator[Docket]:
+    """Return the judge's work on that store."""
+    made = Docket(store, Judge(packaged_rules()), lambda: NOW)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def registry(store: Store) -> Iterator[Registry]:
+    """Return the registry that verdicts go to."""
+    with closing(store.registry(owner=True)) as opened:
+        yield opened
+
+
+def put_hits(store: Store, *hits: Hit) -> None:
+    """Write hits as the recorder does."""
+    with closing(store.hit_log()) as log:
+        log.append(hits)
+
+
+def events(registry: Registry) -> list[Event]:
+    """Return the event log."""
+    return [logged.event for logged in registry.events.many_after(0, 10_000)]
+
+
+def file_id(store: Store) -> str:
+    """Return the name of the present hits.db."""
+    with closing(store.hit_reader()) as reader:
+        return reader.file_id()
+
+
+# --- Docket
+
+
+def test_no_file_yet(docket: Docket, registry: Registry) -> None:
+    """Before the first hit there is nothing to read, and no fault."""
+    assert docket.last_position(registry) == 0
+
+
+def test_hits_become_verdicts_and_events(store: Store, docket: Docket, registry: Registry) -> None:
+    """In order; a dropped one leaves a verdict and no event."""
+    put_hits(store, a_hit(1), a_hit(2, user_agent="curl/8"), an_open(3))
+
+    assert docket.last_position(registry) == 3
+    assert docket.judge_up_to(registry, 3) == 3
+
+    assert ["evt_" + f"{n:032x}" for n in (1, 3)] == [e.event_id for e in events(registry)]
+    assert an_event(1) == events(registry)[0]
+    assert JudgeCursor(file_id(store), 3) == registry.events.judge_cursor()
+
+
+def test_a_proxys_event_names_it(store: Store, docket: Docket, registry: Registry) -> None:
+    """bot {source, kind}."""
+    put_hits(store, an_open(1, user_agent="YahooMailProxy"))
+
+    docket.judge_up_to(registry, 1)
+
+    assert b'"bot":{"source":"yahoo","kind":"proxy"}' in events(registry)[0].body
+
+
+def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Registry) -> None:
+    """Younger hits wait for their own time."""
+    put_hits(store, a_hit(1), a_hit(2), a_hit(3))
+
+    assert docket.judge_up_to(registry, 2) == 2
+    assert docket.judge_up_to(registry, 2) == 0
+
+    assert [an_event(1), an_event(2)] == events(registry)
+
+
+def test_many_hits_go_in_steps(store: Store, docket: Docket, registry: Registry) -> None:
+    """So that a long queue does not hold the registry's thread."""
+    put_hits(store, *(a_hit(number) for number in range(1, 1101)))
+
+    steps = [docket.judge_up_to(registry, 1100) for _ in range(4)]
+
+    assert [500, 500, 100, 0] == steps
+    assert len(events(registry)) == 1100
+
+
+def test_message_row_is_gone(store: Store, docket: Docket, registry: Registry) -> None:
+    """A successful read that finds none: the event carries what the token holds."""
+    put_hits(store, a_hit(1, copy=b"gone"))
+
+    docket.judge_up_to(registry, 1)
+
+    assert [None] == [event.sending_domain for event in events(registry)]
+
+
+def test_messages_that_cannot_be_read_make_hits_wait(
+    store: Store, docket: Docket, registry: Registry
+) -> None:
+    """Wait, not guess (DESIGN 6): judged in full when the file is back."""
+    path = store.directory / "messages.db"
+    put_hits(store, a_hit(1))
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(StoreFault, match=r"messages\.db"):
+        docket.judge_up_to(registry, 1)
+    assert [] == events(registry)
+    path.with_suffix(".away").rename(path)
+
+    docket.judge_up_to(registry, 1)
+
+    assert [an_event(1)] == events(registry)
+
+
+def test_another_file_is_read_from_its_beginning(
+    store: Store, docket: Docket, registry: Registry
+) -> None:
+    """A corrupt file was set aside, a new one begun: its places count anew."""
+    put_hits(store, a_hit(1), a_hit(2), a_hit(3))
+    docket.judge_up_to(registry, 3)
+    docket.close()
+    for path in store.directory.glob("hits.db*"):
+        path.unlink()
+    put_hits(store, a_hit(7))
+
+    assert docket.last_position(registry) == 1
+    docket.judge_up_to(registry, 1)
+
+    assert [an_event(n) for n in (1, 2, 3, 7)] == events(registry)
+    assert JudgeCursor(file_id(store), 1) == registry.events.judge_cursor()
+
+
+def test_an_older_copy_is_read_from_its_beginning(
+    store: Store, docket: Docket, registry: Registry
+) -> None:
+    """A back-up of the same file: what is judged is skipped, what came since is judged."""
+    put_hits(store, a_hit(1), a_hit(2))
+    backup = (store.directory / "hits.db").read_bytes()
+    put_hits(store, a_hit(3), a_hit(4))
+    docket.judge_up_to(registry, 4)
+    docket.close()
+    for path in store.directory.glob("hits.db*"):
+        path.unlink()
+    (store.directory / "hits.db").write_bytes(backup)
+    put_hits(store, a_hit(8))
+
+    docket.judge_up_to(registry, docket.last_position(registry))
+
+    assert [an_event(n) for n in (1, 2, 3, 4, 8)] == events(registry)
+
+
+def test_lost_cursor_doubles_nothing(store: Store, docket: Docket, registry: Registry) -> None:
+    """The cursor is only a shortcut."""
+    put_hits(store, a_hit(1), a_hit(2))
+    docket.judge_up_to(registry, 2)
+    with registry._database.transaction() as connection:
+        connection.execute("DELETE FROM cursors")
+
+    docket.judge_up_to(registry, 2)
+
+    assert [an_event(1), an_event(2)] == events(registry)
+
+
+# --- Judging
+
+
+class Service:
+    """The service on a clock that stands still."""
+
+    def __init__(self, store: Store, docket: Docket, bookkeeper: Bookkeeper) -> None:
+        self.clock = Clock()
+        self.rounds = 0
+        self.bookkeeper = bookkeeper
+        self.judging = Judging(docket, bookkeeper, HOLD, self.clock.monotonic, self._count)
+
+    def _count(self) -> None:
+        self.rounds += 1
+
+    async def events(self) -> list[Event]:
+        """Return the event log."""
+        return await self.bookkeeper.run(events)
+
+
+@pytest.fixture
+def service(store: Store, docket: Docket) -> Iterator[Service]:
+    """Return the service with a running bookkeeper."""
+    bookkeeper = Bookkeeper(store, reactor)
+    bookkeeper.start()
+    yield Service(store, docket, bookkeeper)
+    bookkeeper.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_hit_is_held(store: Store, service: Service) -> None:
+    """3 s by the monotonic clock after it was first seen, then judged, and the dispatcher told."""
+    put_hits(store, a_hit(1))
+    await service.judging.tick()
+    service.clock.advance(HOLD - 0.01)
+    await service.judging.tick()
+    assert [] == await service.events()
+    assert service.rounds == 0
+
+    service.clock.advance(0.01)
+    await service.judging.tick()
+
+    assert [an_event(1)] == await service.events()
+    assert service.rounds == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_hit_has_its_own_hold(store: Store, service: Service) -> None:
+    """A later hit neither delays an earlier one nor is judged with it."""
+    put_hits(store, a_hit(1))
+    await service.judging.tick()
+    service.clock.advance(2)
+    put_hits(store, a_hit(2))
+    await service.judging.tick()
+    service.clock.advance(1)
+    await service.judging.tick()
+    first = await service.events()
+    service.clock.advance(2)
+    await service.judging.tick()
+
+    assert [an_event(1)] == first
+    assert [an_event(1), an_event(2)] == await service.events()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_wall_clock_does_not_matter(store: Store, service: Service) -> None:
+    """An admin who sets the time neither hurries nor blocks a judgement."""
+    put_hits(store, a_hit(1))
+    await service.judging.tick()
+    service.clock.set_wall(0)
+    service.clock.advance(HOLD)
+    await service.judging.tick()
+
+    assert [an_event(1)] == await service.events()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_fault_is_said_once_and_its_end_too(
+    store: Store, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Four ticks a second do not fill the journal; no hit is forgotten meanwhile."""
+    caplog.set_level(logging.INFO)
+    path = store.directory / "messages.db"
+    path.rename(path.with_suffix(".away"))
+    put_hits(store, a_hit(1))
+    await service.judging.tick()
+    service.clock.advance(HOLD)
+    for _ in range(3):
+        await service.judging.tick()
+    path.with_suffix(".away").rename(path)
+    await service.judging.tick()
+
+    assert 2 == len(caplog.messages)
+    assert caplog.messages[0].startswith("judge: hits wait to be judged reason=")
+    assert caplog.messages[1] == "judge: hits are judged again"
+    assert [an_event(1)] == await service.events()
+
+
+@pytest_twisted.ensureDeferred
+async def test_hits_of_before_the_start_are_held_anew(store: Store, service: Service) -> None:
+    """Nobody knows how long they have been seen."""
+    put_hits(store, a_hit(1))
+    service.clock.advance(1000)
+    await service.judging.tick()
+    assert [] == await service.events()
+
+    service.clock.advance(HOLD)
+    await service.judging.tick()
+
+    assert [an_event(1)] == await service.events()
+
+
+# --- detach
+
+
+def test_a_detached_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Work that nobody waits for does not fail in silence."""
+    detach("dispatcher", fail(ValueError("oops")))
+
+    assert 1 == len(caplog.messages)
+    assert caplog.messages[0].startswith("dispatcher: internal error reason=")
+    assert "oops" in caplog.messages[0]
+
+
+def test_a_detached_success_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing to say."""
+    deferred: Deferred[None] = Deferred()
+    detach("dispatcher", deferred)
+    deferred.callback(None)
+
+    assert [] == caplog.messages

@@ -1,0 +1,233 @@
+"""The key directory: what is read, what is refused, and how a key is added."""
+
+import base64
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from openclick.keys import KeyDirectory, KeyFault, load_keys, rotate_keys
+from openclick.tokens import KEY_BYTES
+from support.clock import Clock
+from unit.samples import key
+
+
+def put(directory: Path, name: str, content: bytes) -> None:
+    """Write a file of the key directory."""
+    (directory / name).write_bytes(content)
+
+
+def a_key(number: int) -> bytes:
+    """Return the content of a key's file."""
+    return base64.b64encode(key(number)) + b"\n"
+
+
+def test_first_key_is_number_0(tmp_path: Path) -> None:
+    """Its file names id and format, and holds 64 bytes in base64, one line."""
+    path = rotate_keys(str(tmp_path), lambda size: bytes(range(size)))
+
+    assert tmp_path / "000.v1.key" == path
+    assert base64.b64encode(bytes(range(KEY_BYTES))) + b"\n" == path.read_bytes()
+
+
+def test_rotation_adds_and_keeps(tmp_path: Path) -> None:
+    """The new key seals, the old ones still open."""
+    for _ in range(3):
+        rotate_keys(str(tmp_path))
+
+    ring = load_keys(str(tmp_path))
+
+    assert (0, 1, 2) == ring.key_ids
+    assert ring.sealing_id == 2
+
+
+def test_key_file_is_for_owner_and_group_whatever_the_umask(tmp_path: Path) -> None:
+    """0640: both daemons read by the group, nobody else does."""
+    before = os.umask(0o000)
+    try:
+        loose = rotate_keys(str(tmp_path))
+        os.umask(0o777)
+        tight = rotate_keys(str(tmp_path))
+    finally:
+        os.umask(before)
+
+    assert [0o100640] * 2 == [loose.stat().st_mode, tight.stat().st_mode]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to any group")
+def test_key_file_takes_the_directorys_group(tmp_path: Path) -> None:
+    """The admin rotates as root; the daemons must be able to read what he made."""
+    os.chown(tmp_path, -1, 61_999)
+
+    assert rotate_keys(str(tmp_path)).stat().st_gid == 61_999
+
+
+def test_rotation_leaves_nothing_else_behind(tmp_path: Path) -> None:
+    """The file appears whole, at once, and alone."""
+    rotate_keys(str(tmp_path))
+
+    assert ["000.v1.key"] == os.listdir(tmp_path)
+
+
+def test_rotation_ignores_a_half_written_file(tmp_path: Path) -> None:
+    """A rotation that was killed does not block the next one."""
+    put(tmp_path, "000.v1.new", b"half")
+
+    rotate_keys(str(tmp_path))
+
+    assert (0,) == load_keys(str(tmp_path)).key_ids
+
+
+def test_a_gap_is_never_filled(tmp_path: Path) -> None:
+    """A key id is never used twice, so that an old token cannot meet a new key."""
+    put(tmp_path, "007.v1.key", a_key(7))
+
+    assert "008.v1.key" == rotate_keys(str(tmp_path)).name
+
+
+def test_rotation_refuses_after_255(tmp_path: Path) -> None:
+    """The key id is one byte."""
+    put(tmp_path, "255.v1.key", a_key(1))
+
+    with pytest.raises(KeyFault, match="key 255 exists; no further key can be made"):
+        rotate_keys(str(tmp_path))
+
+
+def test_rotation_in_a_missing_directory(tmp_path: Path) -> None:
+    """The directory and the reason are named."""
+    path = str(tmp_path / "none")
+
+    with pytest.raises(KeyFault, match=f"{path}: cannot be listed: No such file or directory"):
+        rotate_keys(path)
+
+
+def test_rotation_that_cannot_write(tmp_path: Path) -> None:
+    """The file and the reason are named, and no half key is left."""
+    (tmp_path / "000.v1.new").mkdir()
+
+    with pytest.raises(KeyFault, match=r"000\.v1\.key: cannot be written: Is a directory"):
+        rotate_keys(str(tmp_path))
+
+    assert ["000.v1.new"] == os.listdir(tmp_path)
+
+
+def test_no_key(tmp_path: Path) -> None:
+    """The error says what to do."""
+    with pytest.raises(KeyFault, match="holds no key; need one, made by: openclick keys rotate"):
+        load_keys(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("001.v1.key", b"", "001.v1.key: holds 0 bytes: need 64"),
+        ("001.v1.key", a_key(1)[:40] + b"\n", "001.v1.key: holds 30 bytes: need 64"),
+        ("001.v1.key", b"not base64!", "001.v1.key: is not base64: need 64 bytes in base64"),
+        ("001.v1.key", b"\xff\xfe", "001.v1.key: is not base64: need 64 bytes in base64"),
+        ("256.v1.key", a_key(1), "256.v1.key: key ids end at 255"),
+    ],
+)
+def test_one_bad_key_refuses_all(tmp_path: Path, name: str, content: bytes, text: str) -> None:
+    """A ring that lacks a key would let its links die unnoticed; so the bad file is named."""
+    put(tmp_path, "000.v1.key", a_key(0))
+    put(tmp_path, name, content)
+
+    with pytest.raises(KeyFault, match=text):
+        load_keys(str(tmp_path))
+
+
+def test_unreadable_key_is_named(tmp_path: Path) -> None:
+    """With the system's reason (here: a directory, since root reads every file)."""
+    (tmp_path / "000.v1.key").mkdir()
+
+    with pytest.raises(KeyFault, match=r"000\.v1\.key: cannot be read: Is a directory"):
+        load_keys(str(tmp_path))
+
+
+def test_other_files_are_passed_over(tmp_path: Path) -> None:
+    """A back-up copy or an editor's file is no key."""
+    put(tmp_path, "000.v1.key", a_key(0))
+    for name in ("001.v1.key~", "1.v1.key", "002.v2.key", "README", ".003.v1.key", "0004.v1.key"):
+        put(tmp_path, name, b"?")
+
+    assert (0,) == load_keys(str(tmp_path)).key_ids
+
+
+def test_directory_is_read_once(tmp_path: Path) -> None:
+    """Sealing and opening ask no disk."""
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), Clock().monotonic)
+    first = keys.ring()
+    rotate_keys(str(tmp_path))
+
+    assert first is keys.ring()
+
+
+def test_directory_is_read_again_when_asked(tmp_path: Path) -> None:
+    """An unknown key id may be one that was added meanwhile."""
+    clock = Clock()
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    keys.ring()
+    rotate_keys(str(tmp_path))
+    clock.advance(1.0)
+
+    assert (0, 1) == keys.reread().key_ids
+    assert (0, 1) == keys.ring().key_ids
+
+
+def test_directory_is_read_at_most_once_a_second(tmp_path: Path) -> None:
+    """A stranger who invents key ids cannot keep the disk busy."""
+    clock = Clock()
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    first = keys.ring()
+    rotate_keys(str(tmp_path))
+    clock.advance(0.999)
+
+    assert first is keys.reread()
+
+
+def test_keys_held_survive_a_fault(tmp_path: Path) -> None:
+    """Links outlive a directory that cannot be read for a while (DESIGN 1.3)."""
+    clock = Clock()
+    path = rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    first = keys.ring()
+    path.unlink()
+    clock.advance(5)
+
+    with pytest.raises(KeyFault):
+        keys.reread()
+
+    assert first is keys.ring()
+
+
+def test_missing_keys_are_looked_for_again(tmp_path: Path) -> None:
+    """A daemon that was started before `openclick init` needs no restart."""
+    clock = Clock()
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    with pytest.raises(KeyFault, match="holds no key"):
+        keys.ring()
+    rotate_keys(str(tmp_path))
+    with pytest.raises(KeyFault, match="holds no key"):  # within the second: what was found then
+        keys.ring()
+    clock.advance(1)
+
+    assert (0,) == keys.ring().key_ids
+
+
+def test_threads_share_a_directory(tmp_path: Path) -> None:
+    """libmilter's threads all seal with the same ring."""
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), Clock().monotonic)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(keys.ring())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert 8 == len(found)
+    assert 1 == len({id(ring) for ring in found})

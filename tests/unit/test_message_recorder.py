@@ -1,0 +1,207 @@
+"""The milter's writer: a row is on disk when the wait ends, or it says "untouched"."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from openclick.messages import Message, Outcome
+from openclick.store import Store, open_store
+from openclick_milter.counters import Counters
+from openclick_milter.housekeeping import Housekeeping
+from openclick_milter.recorder import MessageRecorder, NotRecorded
+from unit.samples import EMAIL_ID, NOW, a_message
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return open_store(f"sqlite:{tmp_path}")
+
+
+@pytest.fixture
+def idle(store: Store) -> MessageRecorder:
+    """Return a recorder that is not started."""
+    housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
+    return MessageRecorder(store, housekeeping, time.monotonic)
+
+
+@pytest.fixture
+def recorder(idle: MessageRecorder) -> Iterator[MessageRecorder]:
+    """Return a recorder that runs, and is stopped at the end."""
+    idle.start()
+    yield idle
+    idle.stop()
+
+
+def row(number: int, **fields: object) -> Message:
+    """Return row `number`."""
+    return a_message(copy=number.to_bytes(4, "big"), **fields)
+
+
+def on_disk(store: Store, number: int = 1) -> Message | None:
+    """Return row `number` as a reader finds it."""
+    with closing(store.message_reader()) as reader:
+        return reader.maybe_message(EMAIL_ID, number.to_bytes(4, "big"))
+
+
+def test_wait_ends_when_the_row_is_on_disk(store: Store, recorder: MessageRecorder) -> None:
+    """Only then is the message changed (DESIGN 3.9)."""
+    recorder.record(row(1)).wait(10)
+
+    assert row(1) == on_disk(store)
+
+
+def test_rows_from_many_threads(store: Store, recorder: MessageRecorder) -> None:
+    """libmilter's threads share one connection and its commits."""
+    missing: list[int] = []
+
+    def submit(first: int) -> None:
+        for number in range(first, first + 25):
+            recorder.record(row(number)).wait(10)
+            if on_disk(store, number) is None:
+                missing.append(number)
+
+    threads = [threading.Thread(target=submit, args=(first,)) for first in range(0, 200, 25)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert [] == missing
+    assert all(on_disk(store, number) for number in range(200))
+
+
+def test_store_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The submission hears why; the log says it; once the store is there the next row is taken."""
+    store = open_store(f"sqlite:{tmp_path}/later")
+    housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
+    recorder = MessageRecorder(store, housekeeping, time.monotonic)
+    recorder.start()
+    with pytest.raises(NotRecorded, match=r"later/messages\.db: cannot be created: No such file"):
+        recorder.record(row(1)).wait(10)
+    store.directory.mkdir()
+
+    recorder.record(row(2)).wait(10)
+    recorder.stop()
+
+    assert on_disk(store, 1) is None
+    assert row(2) == on_disk(store, 2)
+    assert any(
+        text.startswith("store: message rows not written rows=1 ") for text in caplog.messages
+    )
+
+
+def test_who_gives_up_leaves_an_untouched_row(store: Store, idle: MessageRecorder) -> None:
+    """A row that commits after its mail went out as it came is corrected."""
+    ticket = idle.record(row(1))
+    with pytest.raises(NotRecorded, match="store too slow"):
+        ticket.wait(0)
+
+    idle.start()
+    idle.stop()
+
+    assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
+
+
+def test_who_waits_long_enough_is_not_corrected(store: Store, idle: MessageRecorder) -> None:
+    """Settled before it gave up."""
+    ticket = idle.record(row(1))
+    idle.start()
+    idle.stop()
+
+    ticket.wait(0)
+
+    assert row(1) == on_disk(store)
+
+
+def test_nobody_has_to_wait(store: Store, recorder: MessageRecorder) -> None:
+    """Untouched mail hands its row over and goes on."""
+    recorder.record(row(1))
+
+    recorder.stop()
+
+    assert row(1) == on_disk(store)
+
+
+def test_one_bad_row_costs_no_neighbour(store: Store, idle: MessageRecorder) -> None:
+    """Whatever is wrong with it: it alone is refused."""
+    good, bad, other = (idle.record(r) for r in (row(1), row(2, subject="\ud800"), row(3)))
+    idle.start()
+
+    good.wait(10)
+    other.wait(10)
+    with pytest.raises(NotRecorded, match="internal error: UnicodeEncodeError"):
+        bad.wait(10)
+    idle.stop()
+
+    assert (row(1), None, row(3)) == tuple(on_disk(store, number) for number in (1, 2, 3))
+
+
+def test_the_last_word_on_a_row_holds(store: Store, recorder: MessageRecorder) -> None:
+    """Rows are written in the order in which they were handed over."""
+    recorder.record(row(1))
+    recorder.record(row(1, outcome=Outcome.UNTOUCHED, reason="later")).wait(10)
+
+    found = on_disk(store)
+    assert found is not None
+    assert found.reason == "later"
+
+
+def test_too_many_rows_are_refused_at_once(idle: MessageRecorder) -> None:
+    """Memory is bounded while the store stands still; the mail goes out untouched."""
+    message = row(1)
+    for _ in range(10_000):
+        idle.record(message)
+
+    with pytest.raises(NotRecorded, match="10000 rows are waiting for the store"):
+        idle.record(message)
+
+
+def test_a_locked_store_makes_nobody_wait_longer_than_he_will(
+    store: Store, recorder: MessageRecorder
+) -> None:
+    """The deadline is the submission's own."""
+    recorder.record(row(1)).wait(10)
+    with closing(store.message_log()) as other, other._database.transaction():
+        begun = time.monotonic()
+        with pytest.raises(NotRecorded, match="store too slow"):
+            recorder.record(row(2)).wait(0.05)
+        waited = time.monotonic() - begun
+    recorder.stop()
+
+    assert waited < 2
+    found = on_disk(store, 2)
+    assert found is not None
+    assert Outcome.UNTOUCHED is found.outcome
+
+
+def test_the_heart_beats(store: Store, recorder: MessageRecorder) -> None:
+    """The sidecar sees that a milter runs on this store."""
+    recorder.record(row(1)).wait(10)
+    recorder.stop()
+
+    with closing(store.message_reader()) as reader:
+        heartbeat = reader.maybe_heartbeat()
+    assert heartbeat is not None
+    assert NOW == heartbeat.beat_at
+
+
+def test_a_retired_recorder_leaves_checkpoints_to_its_successor(
+    store: Store, recorder: MessageRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes must not race for them; rows are written all the same."""
+    caplog.set_level(logging.WARNING)
+    recorder.retire()
+
+    recorder.record(row(1)).wait(10)
+
+    assert row(1) == on_disk(store)
+    assert recorder._log is not None
+    with recorder._log._database.reading() as connection:
+        assert connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 0
+    assert [] == caplog.messages

@@ -1,0 +1,239 @@
+"""One POST: whatever a receiver or the network does, it is told in the reply."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from openclick_sidecar.post import EXCERPT_BYTES, Poster, Reply
+from unit.memory_net import Dialled, MemoryNet, until
+
+URL = "http://hooks.kontor.example:8080/in?a=b"
+BODY = b'{"batch_id":"b1"}'
+
+
+class Exchange:
+    """A poster on a network in memory, and one POST by it."""
+
+    def __init__(self) -> None:
+        self.net = MemoryNet()
+        self.poster = Poster(self.net, 15.0)
+        self.replies: list[Reply] = []
+
+    def post(self, url: str = URL) -> None:
+        """Begin the POST."""
+        done = Deferred.fromCoroutine(self.poster.post(url, BODY, {"X-Signed": "yes"}))
+        done.addCallback(self.replies.append)
+
+    async def received(self) -> Dialled:
+        """Return the receiver's end once the whole request is there."""
+        receiver = await self.net.take()
+        await until(lambda: receiver.received.endswith(BODY))
+        return receiver
+
+    async def reply(self) -> Reply:
+        """Return how the POST ended."""
+        await until(lambda: self.replies)
+        return self.replies.pop()
+
+
+@pytest_twisted.async_yield_fixture
+async def exchange() -> AsyncIterator[Exchange]:
+    """Return a poster; its kept connections are closed at the end."""
+    opened = Exchange()
+    yield opened
+    opened.poster.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_request(exchange: Exchange) -> None:
+    """Method, target, Host, fields and body as they were handed in."""
+    exchange.post()
+
+    receiver = await exchange.received()
+
+    head, _, body = receiver.received.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert receiver.port == 8080
+    assert lines[0] == b"POST /in?a=b HTTP/1.1"
+    assert {b"Host: hooks.kontor.example:8080", b"X-Signed: yes", b"Content-Length: 17"} <= set(
+        lines
+    )
+    assert body == BODY
+    receiver.answer(b"HTTP/1.1 204 No Content\r\n\r\n")
+    await exchange.reply()
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
+@pytest_twisted.ensureDeferred
+async def test_any_2xx_is_accepted(exchange: Exchange, code: int) -> None:
+    """The receiver has taken the batch."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % code)
+
+    reply = await exchange.reply()
+
+    assert Reply(code, "", "") == reply
+    assert reply.accepted
+
+
+@pytest.mark.parametrize("code", [300, 304, 400, 401, 404, 410, 429, 500, 503])
+@pytest_twisted.ensureDeferred
+async def test_nothing_else_is(exchange: Exchange, code: int) -> None:
+    """The code is told."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % code)
+
+    reply = await exchange.reply()
+
+    assert Reply(code, f"answered {code}", "") == reply
+    assert not reply.accepted
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest_twisted.ensureDeferred
+async def test_redirects_are_not_followed(exchange: Exchange, code: int) -> None:
+    """Events go to the address that the admin named, and to no other."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(
+        b"HTTP/1.1 %d X\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n" % code
+    )
+
+    assert Reply(code, f"answered {code}", "") == await exchange.reply()
+    assert exchange.net.waiting() == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_beginning_of_the_answer_is_kept(exchange: Exchange) -> None:
+    """For the admin who asks why; what is no UTF-8 is replaced."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno \xff room")
+
+    assert Reply(500, "answered 500", "no \ufffd room") == await exchange.reply()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_endless_answer_is_hung_up_on(exchange: Exchange) -> None:
+    """Of any body only the beginning is read."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100)
+    receiver.answer(b"y" * 100_000)
+
+    reply = await exchange.reply()
+
+    assert Reply(200, "", "x" * 100 + "y" * (EXCERPT_BYTES - 100)) == reply
+    assert receiver.hung_up
+    receiver.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_answer(exchange: Exchange) -> None:
+    """The whole exchange ends within the time-out, and so does the connection."""
+    exchange.post()
+    receiver = await exchange.received()
+    exchange.net.advance(14.9)
+    assert [] == exchange.replies
+
+    exchange.net.advance(0.2)
+
+    assert Reply(None, "no whole answer within 15 s", "") == await exchange.reply()
+    assert receiver.hung_up
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_answer_that_trickles(exchange: Exchange) -> None:
+    """No byte moves the time-out; the code alone is no whole answer."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    for _ in range(16):
+        receiver.answer(b"x")
+        exchange.net.advance(1)
+
+    assert Reply(None, "no whole answer within 15 s", "") == await exchange.reply()
+    assert receiver.hung_up
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_takes_the_connection(exchange: Exchange) -> None:
+    """Dialling counts towards the time-out."""
+    exchange.post()
+    await until(exchange.net.waiting)
+    exchange.net.advance(15.1)
+
+    assert (await exchange.reply()).error == "no whole answer within 15 s"
+
+
+@pytest_twisted.ensureDeferred
+async def test_connection_refused(exchange: Exchange) -> None:
+    """The network's reason, in one line."""
+    exchange.post()
+    await exchange.net.refuse()
+
+    reply = await exchange.reply()
+
+    assert reply.status_code is None
+    assert reply.error.startswith("ConnectionRefusedError: ")
+    assert "\n" not in reply.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_connection_lost_before_the_answer(exchange: Exchange) -> None:
+    """Whether the batch was taken nobody knows: it is no success."""
+    exchange.post()
+    (await exchange.received()).end()
+
+    reply = await exchange.reply()
+
+    assert (None, False) == (reply.status_code, reply.accepted)
+    assert reply.error.startswith("ConnectionDone: ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_answer_that_is_no_http(exchange: Exchange) -> None:
+    """Likewise."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"220 mail.kontor.example ESMTP\r\n")
+
+    reply = await exchange.reply()
+
+    assert reply.status_code is None
+    assert reply.error.startswith("ParseError: ")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "gopher://a.example/", "http://", "http://[::1/"])
+@pytest_twisted.ensureDeferred
+async def test_an_address_that_cannot_be_dialled(exchange: Exchange, url: str) -> None:
+    """Never an exception: a webhook that was added by an older version may hold anything."""
+    exchange.post(url)
+    if exchange.net.waiting():
+        await exchange.net.refuse()
+
+    reply = await exchange.reply()
+
+    assert reply.status_code is None
+    assert reply.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_are_kept(exchange: Exchange) -> None:
+    """The next POST to the same receiver dials no second time."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await exchange.reply()
+    receiver.forget()
+
+    exchange.post()
+    await until(lambda: receiver.received.endswith(BODY))
+    receiver.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    assert (await exchange.reply()).accepted
+    assert exchange.net.waiting() == 0

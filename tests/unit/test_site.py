@@ -1,0 +1,324 @@
+"""The tracking domain: recorded, then answered; answered whatever the store does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from openclick.hits import MAX_HEADER_CHARS, Hit
+from openclick.keys import KeyDirectory, rotate_keys
+from openclick.store import Store, open_store
+from openclick.tokens import KeyRing, Kind, Token
+from openclick_sidecar import answers
+from openclick_sidecar.answers import Answer
+from openclick_sidecar.channel import FieldMap, HitRequest
+from openclick_sidecar.recorder import HitRecorder
+from openclick_sidecar.site import TrackingSite
+from support.clock import Clock
+from unit.samples import COPY, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN, a_hit
+from unit.turns import Turns
+
+CLICK = Token(EMAIL_ID, COPY, 7, DESTINATION)
+OPEN = Token(EMAIL_ID, COPY)
+
+
+class World:
+    """A site on a real store and real keys, and the requests of one client."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = Clock()
+        self.key_directory = directory / "keys"
+        self.key_directory.mkdir()
+        rotate_keys(str(self.key_directory))
+        self.keys = KeyDirectory(str(self.key_directory), self.clock.monotonic)
+        self.store: Store = open_store(f"sqlite:{directory}")
+        self.turns = Turns()
+        self.recorder = HitRecorder(self.store, self.turns)
+        self.site = TrackingSite(self.keys, self.recorder, lambda: NOW, lambda size: b"r" * size)
+        self.answers: list[Answer] = []
+
+    def ask(
+        self, path: str, method: str = "GET", host: str = TRACKING_DOMAIN, **fields: str
+    ) -> None:
+        """Send a request; its answer comes into `answers`, at once or later."""
+        found = FieldMap()
+        for name, value in fields.items():
+            found.addRawHeader(name.replace("_", "-").encode(), value.encode())
+        request = HitRequest(method, path, host, "192.0.2.7", found)
+        self.site.on_request(request, self.answers.append)
+
+    def run_recorder(self) -> None:
+        """Have everything written that was handed over, and told."""
+        self.recorder.start()
+        self.recorder.stop()
+        self.turns.run()
+
+    def hits(self) -> list[Hit]:
+        """Return what is on disk."""
+        reader = self.store.hit_reader()
+        try:
+            return [hit for _, hit in reader.many_after(0, 100, 100)]
+        finally:
+            reader.close()
+
+    def seal(self, kind: Kind, token: Token, domain: str = TRACKING_DOMAIN) -> str:
+        """Return the path of a tracking URL."""
+        return f"/{kind.value}/{self.keys.ring().seal(kind, domain, token)}"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with one key and an empty store."""
+    return World(tmp_path)
+
+
+def test_click_is_recorded_before_it_is_answered(world: World) -> None:
+    """Answered means recorded: no answer leaves before the hit is on disk (DESIGN 1.4)."""
+    world.ask(
+        world.seal(Kind.CLICK, CLICK), user_agent="Mozilla/5.0 X", purpose="prefetch", cookie="c"
+    )
+
+    assert [] == world.answers
+    world.run_recorder()
+
+    assert [answers.redirect(DESTINATION.encode())] == world.answers
+    assert [
+        a_hit(
+            hit_id=b"r" * 16,
+            received_at=NOW,
+            link_index=7,
+            user_agent="Mozilla/5.0 X",
+            headers={"purpose": "prefetch"},
+        )
+    ] == world.hits()
+
+
+def test_open_is_recorded_before_it_is_answered(world: World) -> None:
+    """Likewise, with the image."""
+    world.ask(world.seal(Kind.OPEN, OPEN))
+
+    assert [] == world.answers
+    world.run_recorder()
+
+    assert [answers.IMAGE] == world.answers
+    assert [(Kind.OPEN, "", "")] == [(h.kind, h.destination, h.user_agent) for h in world.hits()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "token", "answer"),
+    [
+        (Kind.CLICK, CLICK, answers.redirect(DESTINATION.encode())),
+        (Kind.OPEN, OPEN, answers.IMAGE),
+    ],
+)
+def test_store_cannot_take_it(world: World, kind: Kind, token: Token, answer: Answer) -> None:
+    """The link is answered all the same, and the loss is counted (DESIGN 1.3, 1.4)."""
+    (world.store.directory / "hits.db").write_bytes(b"not a database" * 100)
+    world.ask(world.seal(kind, token))
+
+    world.run_recorder()
+
+    assert [answer] == world.answers
+    assert (0, 1) == (world.recorder.recorded, world.recorder.lost)
+
+
+def test_head_is_answered_and_not_recorded(world: World) -> None:
+    """Scanners and previews use it; it is no hit."""
+    world.ask(world.seal(Kind.CLICK, CLICK), "HEAD")
+    world.ask(world.seal(Kind.OPEN, OPEN), "HEAD")
+
+    assert [answers.redirect(DESTINATION.encode()), answers.IMAGE] == world.answers
+    world.recorder.start()
+    world.recorder.stop()
+    assert world.recorder.recorded == 0
+
+
+def test_options_is_answered_and_not_recorded(world: World) -> None:
+    """On any path."""
+    world.ask(world.seal(Kind.CLICK, CLICK), "OPTIONS")
+
+    assert [answers.OPTIONS] == world.answers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "PROPFIND"])
+def test_other_methods(world: World, method: str) -> None:
+    """405, and nothing is recorded."""
+    world.ask(world.seal(Kind.CLICK, CLICK), method)
+
+    assert [answers.NOT_ALLOWED] == world.answers
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/", answers.ROOT),
+        ("/?x=1", answers.ROOT),
+        ("/robots.txt", answers.ROBOTS),
+        ("/favicon.ico", answers.NOT_FOUND),
+        ("//", answers.NOT_FOUND),
+        ("/c", answers.NOT_FOUND),
+        ("/C/x", answers.NOT_FOUND),
+        ("/?/c/x", answers.ROOT),
+    ],
+)
+def test_other_paths(world: World, path: str, answer: Answer) -> None:
+    """The root and robots.txt say something sensible; nothing else is here."""
+    world.ask(path)
+
+    assert [answer] == world.answers
+
+
+@pytest.mark.parametrize("junk", ["?utm_source=x", "%27", "'", "/", ".", "&x=1", "?/o/abc"])
+def test_junk_behind_a_token(world: World, junk: str) -> None:
+    """What a mail client or a scanner hangs on breaks no link."""
+    world.ask(world.seal(Kind.CLICK, CLICK) + junk)
+
+    world.run_recorder()
+
+    assert [answers.redirect(DESTINATION.encode())] == world.answers
+
+
+@pytest.mark.parametrize("text", ["", "x", "AAAA", "A" * 60, "%41", "A" * 3000, "?AAAA"])
+def test_broken_tokens_get_one_constant_answer(world: World, text: str) -> None:
+    """404 for a link, the same gif with 200 for an image: an open image never breaks a mail."""
+    world.ask(f"/c/{text}")
+    world.ask(f"/o/{text}")
+
+    assert [answers.NOT_FOUND, answers.IMAGE] == world.answers
+
+
+@pytest.mark.parametrize(
+    "host", ["track.other.example", "", "192.0.2.1", "[::1]", "a b", "x" * 2000, "ü\ufffd"]
+)
+def test_token_of_another_domain(world: World, host: str) -> None:
+    """A token opens on its own domain alone."""
+    world.ask(world.seal(Kind.CLICK, CLICK), host=host)
+
+    assert [answers.NOT_FOUND] == world.answers
+
+
+@pytest.mark.parametrize(
+    "host", ["TRACK.Kontor.Example", "track.kontor.example.", "track.kontor.example:8443"]
+)
+def test_spellings_of_the_host(world: World, host: str) -> None:
+    """Case, final dot and port do not matter."""
+    world.ask(world.seal(Kind.CLICK, CLICK), host=host)
+
+    world.run_recorder()
+
+    assert [answers.redirect(DESTINATION.encode())] == world.answers
+    assert [TRACKING_DOMAIN] == [hit.tracking_domain for hit in world.hits()]
+
+
+def test_token_of_the_other_kind(world: World) -> None:
+    """An image's token is no link."""
+    path = world.seal(Kind.OPEN, OPEN).replace("/o/", "/c/")
+
+    world.ask(path)
+
+    assert [answers.NOT_FOUND] == world.answers
+
+
+def test_key_added_meanwhile_is_found(world: World) -> None:
+    """A token with an unknown key id makes the site read the directory again."""
+    world.keys.ring()
+    other = KeyDirectory(str(world.key_directory), world.clock.monotonic)
+    rotate_keys(str(world.key_directory))
+    path = f"/c/{other.ring().seal(Kind.CLICK, TRACKING_DOMAIN, CLICK)}"
+    world.clock.advance(1)
+
+    world.ask(path)
+    world.run_recorder()
+
+    assert [answers.redirect(DESTINATION.encode())] == world.answers
+
+
+def test_without_a_key_everything_is_unknown(world: World) -> None:
+    """No exception reaches the client, and no file is asked for twice a second."""
+    path = world.seal(Kind.CLICK, CLICK)
+    world.site = TrackingSite(
+        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
+    )
+
+    world.ask(path)
+    world.ask(path.replace("/c/", "/o/"))
+
+    assert [answers.NOT_FOUND, answers.IMAGE] == world.answers
+
+
+def test_a_stranger_cannot_fill_the_log_without_a_key(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The missing key is told when the directory is read, not with each of a hundred requests."""
+    path = world.seal(Kind.CLICK, CLICK)
+    world.site = TrackingSite(
+        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
+    )
+
+    for _ in range(100):
+        world.ask(path)
+    world.clock.advance(2)
+    world.ask(path)
+
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert 2 == len(told)
+
+
+def test_switched_off_or_removed_domain_makes_no_difference(world: World) -> None:
+    """No domain is asked for: links outlive the row, the switch, the verification (DESIGN 1.3)."""
+    assert not (world.store.directory / "openclick.db").exists()
+
+    world.ask(world.seal(Kind.CLICK, CLICK))
+    world.run_recorder()
+
+    assert [answers.redirect(DESTINATION.encode())] == world.answers
+
+
+def test_long_fields_are_cut(world: World) -> None:
+    """A hit has a bounded size."""
+    world.ask(world.seal(Kind.CLICK, CLICK), user_agent="u" * 4000, referer="r" * 4000)
+
+    world.run_recorder()
+
+    (hit,) = world.hits()
+    assert (MAX_HEADER_CHARS, MAX_HEADER_CHARS) == (
+        len(hit.user_agent),
+        len(hit.headers["referer"]),
+    )
+
+
+def test_any_sealed_destination_is_answered(world: World) -> None:
+    """The longest and the oddest, with no byte that could split the answer."""
+    destination = "https://bücher.example/\r\nX: y?" + "ä" * 500
+
+    world.ask(world.seal(Kind.CLICK, Token(EMAIL_ID, COPY, 0, destination)))
+    world.run_recorder()
+
+    (answer,) = world.answers
+    assert answer.head.startswith(
+        b"HTTP/1.1 302 Found\r\nLocation: https://xn--bcher-kva.example/%0D"
+    )
+    assert b"X: y" not in answer.head
+
+
+def test_ring_of_a_stranger_opens_nothing(world: World) -> None:
+    """Nobody without the key can make the sidecar redirect (DESIGN 1.7)."""
+    forged = KeyRing({0: b"k" * 64}).seal(Kind.CLICK, TRACKING_DOMAIN, CLICK)
+
+    world.ask(f"/c/{forged}")
+
+    assert [answers.NOT_FOUND] == world.answers
+
+
+def test_each_hit_has_an_id_of_its_own(world: World) -> None:
+    """Made before the first write, from the randomness handed in."""
+    numbers = iter(range(1, 10))
+    randomness: Callable[[int], bytes] = lambda size: next(numbers).to_bytes(size, "big")  # noqa: E731
+    world.site = TrackingSite(world.keys, world.recorder, lambda: NOW, randomness)
+    path = world.seal(Kind.OPEN, OPEN)
+
+    world.ask(path)
+    world.ask(path)
+    world.run_recorder()
+
+    assert [(1).to_bytes(16, "big"), (2).to_bytes(16, "big")] == [h.hit_id for h in world.hits()]

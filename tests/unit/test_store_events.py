@@ -1,0 +1,96 @@
+"""Verdicts and events in openclick.db: counted once, whatever happens twice."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from openclick.store import JudgeCursor, Judgement, Registry, StoreFault, open_store
+from openclick.verdicts import Verdict, Visitor
+from unit.samples import NOW, a_hit, a_judgement, an_event, log_events
+
+DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """Return an empty registry."""
+    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
+        yield opened
+
+
+def verdicts(registry: Registry) -> list[tuple[object, ...]]:
+    """Return what an admin would find with SQL."""
+    with registry._database.reading() as connection:
+        rows = connection.execute(
+            "SELECT hit_id, visitor, rule, evidence, source, event_id FROM verdicts ORDER BY hit_id"
+        ).fetchall()
+    return [tuple(row) for row in rows]
+
+
+def test_cursor_begins_before_everything(registry: Registry) -> None:
+    """No file, place 0."""
+    assert JudgeCursor("", 0) == registry.events.judge_cursor()
+
+
+def test_judgements_are_written_with_the_cursor(registry: Registry) -> None:
+    """Verdicts of all, events of the counted ones."""
+    made = registry.events.record_judgements([a_judgement(1), DROPPED], JudgeCursor("file", 2), NOW)
+
+    assert made == 1
+    assert JudgeCursor("file", 2) == registry.events.judge_cursor()
+    assert [an_event(1)] == [logged.event for logged in registry.events.many_after(0, 10)]
+    assert [
+        (a_hit(1).hit_id, "person", "no-rule", "", "", an_event(1).event_id),
+        (a_hit(9).hit_id, "automation", "http-library", "curl/8", "", None),
+    ] == verdicts(registry)
+
+
+def test_a_hit_judged_twice_counts_once(registry: Registry) -> None:
+    """A commit of unknown outcome, or a back-up of hits.db, doubles nothing."""
+    first = [a_judgement(1), DROPPED]
+    registry.events.record_judgements(first, JudgeCursor("file", 2), NOW)
+
+    made = registry.events.record_judgements([*first, a_judgement(3)], JudgeCursor("other", 3), NOW)
+
+    assert made == 1
+    assert [an_event(1), an_event(3)] == [
+        logged.event for logged in registry.events.many_after(0, 10)
+    ]
+    assert JudgeCursor("other", 3) == registry.events.judge_cursor()
+
+
+def test_a_hit_twice_in_one_batch_counts_once(registry: Registry) -> None:
+    """Journal and table may both hold it."""
+    assert 1 == registry.events.record_judgements(
+        [a_judgement(1), a_judgement(1)], JudgeCursor("file", 2), NOW
+    )
+
+
+def test_the_first_verdict_stays(registry: Registry) -> None:
+    """New rules do not rewrite what was reported."""
+    registry.events.record_judgements([a_judgement(9)], JudgeCursor("file", 1), NOW)
+
+    registry.events.record_judgements([DROPPED], JudgeCursor("file", 2), NOW)
+
+    assert ["person"] == [row[1] for row in verdicts(registry)]
+
+
+def test_all_or_nothing(registry: Registry) -> None:
+    """Where one verdict cannot be written, neither its neighbours nor the cursor are."""
+    bad = a_judgement(2, ip=None)
+
+    with pytest.raises(StoreFault):
+        registry.events.record_judgements([a_judgement(1), bad], JudgeCursor("file", 2), NOW)
+
+    assert [] == registry.events.many_after(0, 10)
+    assert JudgeCursor("", 0) == registry.events.judge_cursor()
+
+
+def test_reading_the_log(registry: Registry) -> None:
+    """Forwards for those who follow, backwards for those who look."""
+    log_events(registry, range(1, 6))
+
+    assert [3, 4] == [logged.seq for logged in registry.events.many_after(2, 2)]
+    assert [5, 4, 3] == [logged.seq for logged in registry.events.many_newest(3)]
