@@ -14,13 +14,13 @@ from pathlib import Path
 
 from bench.experiment import BenchFault
 from bench.floor import program_missing
+from support.opendkim import SELECTOR, SigningKey
 from support.postfix import PrivatePostfix
 from support.processes import Daemon
 
-_PROGRAMS = {"opendkim": "opendkim", "opendkim-genkey": "opendkim-tools"}
+_PROGRAMS = {"opendkim": "opendkim"}
 _PATH = ("/usr/sbin", "/usr/bin")
 _USER = "opendkim"
-_SELECTOR = "bench"
 _SOCKET = "opendkim/opendkim.sock"
 _CONFIGURATION = """\
 Background no
@@ -61,7 +61,7 @@ def start_opendkim(postfix: PrivatePostfix, directory: Path, domain: str) -> Dae
     settings = directory / "opendkim.conf"
     settings.write_text(
         _CONFIGURATION.format(
-            socket=socket, domain=domain, selector=_SELECTOR, key=_make_key(directory, domain)
+            socket=socket, domain=domain, selector=SELECTOR, key=_make_key(directory, user)
         ),
         "utf-8",
     )
@@ -74,19 +74,10 @@ def version() -> str:
     return (done.stdout + done.stderr).partition("\n")[0].removeprefix("opendkim: ")
 
 
-def _make_key(directory: Path, domain: str) -> Path:
-    subprocess.run(
-        [
-            *("/usr/bin/env", "opendkim-genkey", "-b", "2048"),
-            *("-s", _SELECTOR, "-d", domain, "-D", str(directory)),
-        ],
-        env={"PATH": ":".join(_PATH)},
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    key = directory / f"{_SELECTOR}.private"
-    os.chown(key, pwd.getpwnam(_USER).pw_uid, -1)
+def _make_key(directory: Path, user: pwd.struct_passwd) -> Path:
+    key = directory / "opendkim.private"
+    SigningKey(key)
+    os.chown(key, user.pw_uid, -1)
     return key
 
 

@@ -129,7 +129,7 @@ class World:
         postfix = self.postfix
         self.say("starting OpenDKIM")
         directory = self.directory / "opendkim"
-        directory.mkdir(mode=0o755)
+        directory.mkdir(mode=0o755, exist_ok=True)
         daemon = opendkim.start_opendkim(postfix, directory, DOMAIN)
         self._stack.callback(daemon.close)
         postfix.add_listener("opendkim", opendkim.MILTER)
