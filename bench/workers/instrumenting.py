@@ -92,8 +92,9 @@ def _rewrite(part: Message) -> int:
     assert isinstance(content, bytes)
     soup: Any = BeautifulSoup(content.decode(charset), "html.parser")
     links = [tag for tag in soup.find_all(["a", "area"], href=True) if tag["href"].startswith(_WEB)]
-    for index, tag in enumerate(links):
-        tag["href"] = _MINTER.link_url(index, tag["href"])
+    urls = _MINTER.link_urls([(index, tag["href"]) for index, tag in enumerate(links)])
+    for tag, url in zip(links, urls, strict=True):
+        tag["href"] = url
     image = soup.new_tag("img", src=_MINTER.image_url(), width="1", height="1", alt="")
     soup.body.append(image)
     part.set_payload(quopri.encodestring(str(soup).encode(charset)).decode("ascii"))

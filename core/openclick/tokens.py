@@ -10,7 +10,7 @@ AES-SIV (RFC 5297) is deterministic, hides destination and ids, and binds a toke
 tracking domain: one made for another domain does not open here.  Promises: `KeyRing.open` returns
 exactly what was sealed or raises BadToken; only http and https destinations are sealed.
 
-Limits: whoever can open can seal.  One of the two modules that import cryptography.
+Limits: whoever can open can seal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
+from openclick.aes_siv import TAG_BYTES, InvalidSeal, SivKey
 from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
 
 KEY_BYTES = 64
@@ -35,7 +33,6 @@ MAX_TRACKING_URL_CHARS = 2000
 """Longer URLs are cut or refused by some clients and proxies; such a destination stays as it is."""
 
 _HEAD_BYTES = EMAIL_ID_BYTES + COPY_BYTES + 2 + 1
-_TAG_BYTES = 16
 _TOKEN_RUN = re.compile(r"[A-Za-z0-9_-]+")
 _WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 
@@ -80,7 +77,7 @@ class KeyRing:
         """Take `keys`: key id (0 to 255) to 64 secret bytes; at least one."""
         if not keys:
             raise ValueError("a key ring needs a key")
-        self._ciphers = {key_id: AESSIV(secret) for key_id, secret in keys.items()}
+        self._ciphers = {key_id: SivKey(secret) for key_id, secret in keys.items()}
         self._oldest_secret = keys[min(keys)]
         self.sealing_id = max(keys)
 
@@ -97,18 +94,23 @@ class KeyRing:
         return hmac.new(self._oldest_secret, b"openclick " + purpose, hashlib.sha256).digest()
 
     def seal(self, kind: Kind, tracking_domain: str, token: Token) -> str:
-        """Return the token as text.
+        """Return the token as text; see `seal_many`."""
+        return self.seal_many(kind, tracking_domain, [token])[0]
+
+    def seal_many(self, kind: Kind, tracking_domain: str, tokens: Sequence[Token]) -> list[str]:
+        """Return each token as text, in their order.
 
         `tracking_domain` is an A-label name in lower case.  Raises ValueError for a link whose
         destination is not http or https.
         """
-        if kind is Kind.CLICK and not _WEB_SCHEME.match(token.destination):
+        if kind is Kind.CLICK and not all(_WEB_SCHEME.match(t.destination) for t in tokens):
             raise ValueError("only http and https destinations are sealed")
         key_id = self.sealing_id
-        sealed = self._ciphers[key_id].encrypt(
-            _pack(token), _associated(key_id, kind, tracking_domain)
+        sealed = self._ciphers[key_id].encrypt_many(
+            [_pack(token) for token in tokens], _associated(key_id, kind, tracking_domain)
         )
-        return _encode(bytes([key_id]) + sealed)
+        head = bytes([key_id])
+        return [_encode(head + one) for one in sealed]
 
     def open(self, kind: Kind, tracking_domain: str, text: str) -> Token:
         """Return what the leading run of base64url characters of `text` seals.
@@ -119,7 +121,7 @@ class KeyRing:
         if run is None:
             raise BadToken("no token")
         raw = _decode(run[0])
-        if len(raw) < 1 + _TAG_BYTES + _HEAD_BYTES:
+        if len(raw) < 1 + TAG_BYTES + _HEAD_BYTES:
             raise BadToken("too short")
         key_id = raw[0]
         if key_id not in self._ciphers:
@@ -128,7 +130,7 @@ class KeyRing:
             plain = self._ciphers[key_id].decrypt(
                 raw[1:], _associated(key_id, kind, tracking_domain)
             )
-        except InvalidTag as error:
+        except InvalidSeal as error:
             raise BadToken("does not open") from error
         return _unpack(kind, plain)
 
@@ -138,8 +140,8 @@ def tracking_path(kind: Kind, text: str) -> str:
     return f"/{kind.value}/{text}"
 
 
-def _associated(key_id: int, kind: Kind, tracking_domain: str) -> list[bytes]:
-    return [bytes([key_id]), kind.value.encode("ascii"), tracking_domain.encode("ascii")]
+def _associated(key_id: int, kind: Kind, tracking_domain: str) -> tuple[bytes, ...]:
+    return bytes([key_id]), kind.value.encode("ascii"), tracking_domain.encode("ascii")
 
 
 def _pack(token: Token) -> bytes:

@@ -39,7 +39,7 @@ __all__ = [
 MAX_LINKS = 65_536
 """A link's index is two bytes of its token."""
 
-_LINKS_PER_CHECKPOINT = 16
+_LINKS_PER_CHECKPOINT = 64
 _PGP = b"-----BEGIN PGP "
 _PGP_LINE = re.compile(rb"^" + _PGP, re.MULTILINE)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -55,8 +55,11 @@ class Minter(Protocol):
     any attribute and any transfer encoding as they are.
     """
 
-    def link_url(self, index: int, destination: str) -> str | None:
-        """Seal `destination` as link `index`; None where the URL would pass 2,000 characters."""
+    def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
+        """Seal destinations, each as the link of its index.
+
+        None stands where the URL would pass 2,000 characters.
+        """
 
     def image_url(self) -> str:
         """Seal the open image."""
@@ -281,20 +284,36 @@ class _Work:
     ) -> Iterator[Change]:
         """Decide about each link; yield the changes for those that are tracked."""
         room = LineRoom(raw, self._limits.line_bytes) if part.encoding in IDENTITY else None
-        for link in links:
-            index = len(self._links)
-            if not index % _LINKS_PER_CHECKPOINT:
-                self._checkpoint()
-            target, reason = destination(html[link.start : link.end], part.charset)
-            reason = reason or self._left(link, target)
-            url = None if reason else self._minter.link_url(index, target)
-            if url is None:
-                reason = reason or Reason.TOO_LONG
-            elif room and not room.take(link.start, link.end, len(url)):
-                reason = Reason.LINE_TOO_LONG
-            else:
-                yield Change(link.start, link.end, url.encode("ascii"))
-            self._links.append(LinkOutcome(index, part.number, target, not reason, reason))
+        for first in range(0, len(links), _LINKS_PER_CHECKPOINT):
+            self._checkpoint()
+            some = links[first : first + _LINKS_PER_CHECKPOINT]
+            for link, target, url, reason in self._sealed(some, html, part.charset):
+                fits = not (url and room) or room.take(link.start, link.end, len(url))
+                if url and fits:
+                    yield Change(link.start, link.end, url.encode("ascii"))
+                why = reason if fits else Reason.LINE_TOO_LONG
+                self._links.append(LinkOutcome(len(self._links), part.number, target, not why, why))
+
+    def _sealed(
+        self, links: list[Link], html: bytes, charset: str
+    ) -> Iterator[tuple[Link, str, str | None, str]]:
+        """Yield each link with its destination, and its tracking URL or the reason for none."""
+        read = [destination(html[link.start : link.end], charset) for link in links]
+        reasons = [
+            reason or self._left(link, target)
+            for link, (target, reason) in zip(links, read, strict=True)
+        ]
+        first = len(self._links)
+        wanted = [
+            (first + place, target) for place, (target, _) in enumerate(read) if not reasons[place]
+        ]
+        urls = dict(
+            zip((index for index, _ in wanted), self._minter.link_urls(wanted), strict=True)
+        )
+        for place, link in enumerate(links):
+            url = urls.get(first + place)
+            reason = reasons[place] or ("" if url else Reason.TOO_LONG)
+            yield link, read[place][0], url, reason
 
     def _left(self, link: Link, target: str) -> str:
         """Say why a link to the web is left alone, "" where it is not."""

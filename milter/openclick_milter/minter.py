@@ -6,6 +6,7 @@ copy and is thrown away with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -33,14 +34,20 @@ class TokenMinter:
     email_id: bytes
     copy: bytes
 
-    def link_url(self, index: int, destination: str) -> str | None:
-        """Return the tracking link number `index`, None where it would be too long to travel."""
-        url = self._url(Kind.CLICK, Token(self.email_id, self.copy, index, destination))
-        return url if len(url) <= MAX_TRACKING_URL_CHARS else None
+    def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
+        """Return the tracking link of each number and destination, in their order.
+
+        None stands where the URL would be too long to travel.
+        """
+        urls = self._urls(
+            Kind.CLICK,
+            [Token(self.email_id, self.copy, index, destination) for index, destination in links],
+        )
+        return [url if len(url) <= MAX_TRACKING_URL_CHARS else None for url in urls]
 
     def image_url(self) -> str:
         """Return the address of the open image."""
-        return self._url(Kind.OPEN, Token(self.email_id, self.copy))
+        return self._urls(Kind.OPEN, [Token(self.email_id, self.copy)])[0]
 
     def is_own(self, url: str) -> bool:
         """Tell whether `url` is a tracking link or an open image that our keys open."""
@@ -57,10 +64,11 @@ class TokenMinter:
         except (ValueError, BadToken):
             return None
 
-    def _url(self, kind: Kind, token: Token) -> str:
+    def _urls(self, kind: Kind, tokens: list[Token]) -> list[str]:
         port = self.links.port
         authority = self.tracking_domain
         if port and port != _DEFAULT_PORTS[self.links.scheme]:
             authority = f"{authority}:{port}"
-        sealed = self.ring.seal(kind, self.tracking_domain, token)
-        return f"{self.links.scheme}://{authority}{tracking_path(kind, sealed)}"
+        begin = f"{self.links.scheme}://{authority}"
+        sealed = self.ring.seal_many(kind, self.tracking_domain, tokens)
+        return [begin + tracking_path(kind, text) for text in sealed]

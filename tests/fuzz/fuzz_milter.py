@@ -12,6 +12,7 @@ Invariants: no exception but those the docstrings name; offsets lie inside the i
 """
 
 import sys
+from collections.abc import Sequence
 
 import atheris
 
@@ -44,9 +45,9 @@ OWN = "https://t.example/"
 class Minter:
     """Makes URLs that can be recognised without a key."""
 
-    def link_url(self, index: int, destination: str) -> str | None:
-        """Number the link."""
-        return None if len(destination) > 500 else f"{OWN}c/{index}"
+    def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
+        """Number the links."""
+        return [None if len(target) > 500 else f"{OWN}c/{index}" for index, target in links]
 
     def image_url(self) -> str:
         """Name the image."""

@@ -10,7 +10,7 @@ import base64
 import email.message
 import email.parser
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hypothesis import settings
@@ -27,6 +27,9 @@ IMAGE_BASE = "https://track.example.com/o/"
 
 class FakeMinter:
     """Seals nothing, but makes URLs of the form and length that real tokens have."""
+
+    def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
+        return [self.link_url(index, destination) for index, destination in links]
 
     def link_url(self, index: int, destination: str) -> str | None:
         text = f"{index:05d} {destination}".encode("utf-8", "surrogatepass")

@@ -1,5 +1,7 @@
 """What the header alone decides, so that Postfix need not hand the body over."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,8 +39,8 @@ BODIES = (HTML, b"", b"--b\r\nContent-Type: text/html\r\n\r\n" + HTML + b"\r\n--
 class Minter:
     """Makes URLs without a key."""
 
-    def link_url(self, index: int, destination: str) -> str | None:
-        return f"https://t.example/c/{index}"
+    def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
+        return [f"https://t.example/c/{index}" for index, _ in links]
 
     def image_url(self) -> str:
         return "https://t.example/o/0"

@@ -33,7 +33,7 @@ DOORS = {
     "Milter": ["milter/openclick_milter/callbacks.py"],
     "treq": ["sidecar/openclick_sidecar/post.py"],
     "dns": ["sidecar/openclick_sidecar/resolver.py"],
-    "cryptography": ["core/openclick/tokens.py", "sidecar/openclick_sidecar/certificates.py"],
+    "cryptography": ["core/openclick/aes_siv.py", "sidecar/openclick_sidecar/certificates.py"],
     "sqlite3": ["core/openclick/store/*.py"],
     "psycopg": ["core/openclick/store/*.py"],
     "bs4": ["admin/openclick_admin/explain.py"],

@@ -7,6 +7,7 @@ import dataclasses
 import quopri
 import re
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -399,7 +400,7 @@ def test_exceptions_of_the_caller_pass_through() -> None:
         raise TimeoutError
 
     class NoKey(FakeMinter):
-        def link_url(self, index: int, destination: str) -> str | None:
+        def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
             raise PermissionError
 
     with pytest.raises(TimeoutError):

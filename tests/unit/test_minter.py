@@ -20,9 +20,26 @@ def minter(**links: Any) -> TokenMinter:
     return TokenMinter(RING, LinkSettings(**links), TRACKING_DOMAIN, EMAIL_ID, COPY)
 
 
+def link_url(of: TokenMinter, index: int, destination: str) -> str | None:
+    """Return one link's URL."""
+    (url,) = of.link_urls([(index, destination)])
+    return url
+
+
+def test_many_links_at_once_are_each_ones_own() -> None:
+    """In their order, with None where one is too long; as when each is sealed alone."""
+    links = [(9, DESTINATION), (3, f"{DESTINATION}/" + "x" * 3000), (4, f"{DESTINATION}?b")] * 3
+
+    urls = minter().link_urls(links)
+
+    assert urls == [link_url(minter(), *link) for link in links]
+    assert [url is None for url in urls] == [False, True, False] * 3
+    assert [] == minter().link_urls([])
+
+
 def test_link_url() -> None:
     """https://TRACKING-DOMAIN/c/TOKEN, which opens to what was sealed."""
-    url = minter().link_url(3, DESTINATION)
+    url = link_url(minter(), 3, DESTINATION)
 
     assert url is not None
     head, _, text = url.rpartition("/")
@@ -56,7 +73,7 @@ def test_scheme_and_port(scheme: str, port: int, begin: str) -> None:
 @given(st.text(max_size=40))
 def test_urls_stand_in_any_attribute_and_encoding(rest: str) -> None:
     """Printable ASCII without blank, &, =, <, > and quotes."""
-    url = minter().link_url(0, f"https://a.example/{rest}")
+    url = link_url(minter(), 0, f"https://a.example/{rest}")
 
     assert url is not None
     assert re.fullmatch(r"[A-Za-z0-9:/._-]+", url)
@@ -66,7 +83,7 @@ def test_a_url_that_would_be_too_long() -> None:
     """None: beyond 2,000 characters the destination stays as it is."""
     lengths = {}
     for size in range(1300, 1600):
-        url = minter().link_url(0, "https://a.example/".ljust(size, "x"))
+        url = link_url(minter(), 0, "https://a.example/".ljust(size, "x"))
         lengths[size] = len(url) if url else None
 
     fitting = [size for size, length in lengths.items() if length]
@@ -77,7 +94,7 @@ def test_a_url_that_would_be_too_long() -> None:
 
 def test_own_urls_are_known() -> None:
     """Whatever hangs on them, whichever scheme and port they had."""
-    link, image = minter().link_url(0, DESTINATION), minter(scheme="http", port=8025).image_url()
+    link, image = link_url(minter(), 0, DESTINATION), minter(scheme="http", port=8025).image_url()
     assert link is not None
 
     for url in (link, image, f"{link}?utm=1", link.replace("track.kontor", "TRACK.Kontor")):
@@ -106,10 +123,11 @@ def test_other_urls_are_not_ours(url: str) -> None:
 
 def test_a_strangers_tracking_link_is_not_ours() -> None:
     """Only what our key opens, on the domain it was made for."""
-    stranger = TokenMinter(
-        KeyRing({0: key(9)}), LinkSettings(), TRACKING_DOMAIN, EMAIL_ID, COPY
-    ).link_url(0, DESTINATION)
-    ours = minter().link_url(0, DESTINATION)
+    other_key = KeyRing({0: key(9)})
+    stranger = link_url(
+        TokenMinter(other_key, LinkSettings(), TRACKING_DOMAIN, EMAIL_ID, COPY), 0, DESTINATION
+    )
+    ours = link_url(minter(), 0, DESTINATION)
     assert stranger is not None
     assert ours is not None
 
