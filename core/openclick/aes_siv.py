@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import cryptography
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.cmac import CMAC
 
@@ -42,8 +42,12 @@ class SivKey:
         """Take 32, 48 or 64 secret bytes.  Raises ValueError for another length."""
         self._library = AESSIV(secret)
         self._mac_secret = secret[: len(secret) // 2]
-        self._stream_secret = secret[len(secret) // 2 :]
         self._prefix = functools.lru_cache(maxsize=256)(self._associated_prefix)
+        self._mac_ciphers = _Ciphers(self._mac_secret)
+        self._stream_ciphers = _Ciphers(secret[len(secret) // 2 :])
+        zero = self._mac_ciphers.encrypt(bytes(_BLOCK_BYTES))
+        self._whole = _doubled(_number(zero))  # CMAC's subkey for a text of whole blocks
+        self._padded = _doubled(self._whole)  # and for any other
 
     def encrypt_many(
         self, plaintexts: Sequence[bytes], associated: tuple[bytes, ...]
@@ -87,10 +91,8 @@ class SivKey:
 
     def _tags(self, plains: list[bytes], prefix: int) -> list[bytes]:
         """CMAC (RFC 4493) of each plaintext with the prefix added at its end, longest first."""
-        encrypt = Cipher(algorithms.AES(self._mac_secret), modes.ECB()).encryptor().update  # noqa: S305
-        whole = _doubled(_number(encrypt(bytes(_BLOCK_BYTES))))
-        padded = _doubled(whole)
-        texts = [_mac_input(plain, prefix, whole, padded) for plain in plains]
+        encrypt = self._mac_ciphers.encrypt
+        texts = [_mac_input(plain, prefix, self._whole, self._padded) for plain in plains]
         tags = [b""] * len(texts)
         state, active, start = bytes(_BLOCK_BYTES * len(texts)), len(texts), 0
         while active:
@@ -105,18 +107,38 @@ class SivKey:
 
     def _ciphertexts(self, plains: list[bytes], tags: list[bytes]) -> list[bytes]:
         """Counter mode from each tag on (RFC 5297, 2.5), all counters in one call."""
-        encrypt = Cipher(algorithms.AES(self._stream_secret), modes.ECB()).encryptor().update  # noqa: S305
         counters: list[bytes] = []
         for plain, tag in zip(plains, tags, strict=True):
             first = _number(tag) & _COUNTER_MASK
             blocks = range(-(-len(plain) // _BLOCK_BYTES))
             counters += [(first + block).to_bytes(_BLOCK_BYTES, "big") for block in blocks]
-        stream = encrypt(b"".join(counters))
+        stream = self._stream_ciphers.encrypt(b"".join(counters))
         ciphertexts, start = [], 0
         for plain in plains:
             ciphertexts.append(_xored(plain, stream[start : start + len(plain)]))
             start += -(-len(plain) // _BLOCK_BYTES) * _BLOCK_BYTES
         return ciphertexts
+
+
+class _Ciphers:
+    """AES in whole blocks with one key: a context a thread, since two threads must not share one.
+
+    Contexts are kept for the next caller; to make one costs as much as to seal two links.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._spare: list[CipherContext] = []
+
+    def encrypt(self, blocks: bytes) -> bytes:
+        """Encrypt each block of 16 bytes by itself."""
+        try:
+            context = self._spare.pop()
+        except IndexError:
+            context = Cipher(algorithms.AES(self._secret), modes.ECB()).encryptor()  # noqa: S305
+        encrypted = context.update(blocks)
+        self._spare.append(context)
+        return encrypted
 
 
 def _mac_input(plain: bytes, prefix: int, whole: int, padded: int) -> bytes:

@@ -49,6 +49,7 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
         self._submission: Submission | None = None
         self._wants_body = False
 
+    @_no_reply
     def connect(self, _name: str, _family: int, address: Any) -> int:
         """Keep the client's address; sendmail(1) comes as 127.0.0.1, port 0."""
         self._ip = address[0] if isinstance(address, tuple) else ""

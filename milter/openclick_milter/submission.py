@@ -252,7 +252,7 @@ class Submission:
         self.world.counters.add("untouched")
         log.info(line(draft.queue_id, "untouched", reason=reason, domain=draft.sending_domain))
         try:
-            self.world.recorder.record(replace(draft, reason=reason))
+            self.world.recorder.leave(replace(draft, reason=reason))
         except NotRecorded as fault:
             log.warning(line(draft.queue_id, "row not recorded", reason=fault))
 

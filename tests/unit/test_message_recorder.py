@@ -14,6 +14,7 @@ from openclick.store import Store, open_store
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder, NotRecorded
+from support.processes import wait_until
 from unit.samples import EMAIL_ID, NOW, a_message
 
 
@@ -120,12 +121,46 @@ def test_who_waits_long_enough_is_not_corrected(store: Store, idle: MessageRecor
 
 
 def test_nobody_has_to_wait(store: Store, recorder: MessageRecorder) -> None:
-    """Untouched mail hands its row over and goes on."""
-    recorder.record(row(1))
+    """Untouched mail leaves its row and goes on; it is written soon, at the end at the latest."""
+    recorder.record(row(0)).wait(10)
 
+    recorder.leave(row(1))
+    wait_until(lambda: on_disk(store, 1), 10, "the row")
+    recorder.leave(row(2))
     recorder.stop()
 
-    assert row(1) == on_disk(store)
+    assert (row(1), row(2)) == (on_disk(store, 1), on_disk(store, 2))
+
+
+def test_rows_that_lie_are_one_commit_with_those_that_somebody_waits_for(
+    store: Store, recorder: MessageRecorder
+) -> None:
+    """In the order in which they were handed over, so that the last word on a row holds."""
+    recorder.leave(row(1, reason="first"))
+    recorder.leave(row(2))
+    recorder.record(row(1, reason="second")).wait(10)
+
+    assert (row(1, reason="second"), row(2)) == (on_disk(store, 1), on_disk(store, 2))
+
+
+def test_no_row_is_forgotten_that_threads_leave_at_once(
+    store: Store, recorder: MessageRecorder
+) -> None:
+    """Each is written without another one's help."""
+    recorder.record(row(0)).wait(10)
+
+    def leave(first: int) -> None:
+        for number in range(first, first + 50):
+            recorder.leave(row(number))
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=leave, args=(first,)) for first in range(0, 200, 50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    wait_until(lambda: all(on_disk(store, number) for number in range(200)), 5, "200 rows")
 
 
 def test_one_bad_row_costs_no_neighbour(store: Store, idle: MessageRecorder) -> None:

@@ -3,6 +3,8 @@
 
 -- One row for each copy (pass through the milter) of a message of an added domain, instrumented or
 -- not.  Holds addresses and subjects: personal data, removed by retention.
+-- An ordinary table: without rowids, SQLite moves a row past 1 KB to pages of its own, and a row with
+-- 30 links takes a quarter more time to write.
 CREATE TABLE messages (
     email_id BLOB NOT NULL,              -- 16 bytes, a UUIDv7
     copy BLOB NOT NULL,                  -- 4 random bytes; tells the copies of one email_id apart
@@ -29,6 +31,6 @@ CREATE TABLE messages (
     links TEXT NOT NULL,                 -- JSON array of [index, destination, tracked, reason]
     image_reason TEXT NOT NULL,          -- where the open image was put, or why there is none
     PRIMARY KEY (email_id, copy)
-) WITHOUT ROWID;
+);
 CREATE INDEX messages_by_queue_id ON messages (queue_id);
 CREATE INDEX messages_by_message_id ON messages (message_id);

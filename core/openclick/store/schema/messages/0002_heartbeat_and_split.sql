@@ -14,4 +14,6 @@ CREATE TABLE heartbeat (
 -- never a permission, since any local process can write such a field.
 ALTER TABLE messages ADD COLUMN first_queue_id TEXT;   -- the id that the app was given in its 250
 ALTER TABLE messages ADD COLUMN login TEXT;            -- the authenticated sender
-CREATE INDEX messages_by_first_queue_id ON messages (first_queue_id);
+-- Most rows have none, and are spared the page.
+CREATE INDEX messages_by_first_queue_id ON messages (first_queue_id)
+    WHERE first_queue_id IS NOT NULL;
