@@ -111,7 +111,9 @@ def between(ours: str, anchor: str) -> Cases:
 
 def each_against(anchor: str, *ours: str) -> Cases:
     """Compare each of several values with the same anchor; a case is named like its value."""
-    return lambda values: {name: Pair(values[name], values[anchor]) for name in ours}
+    return lambda values: (
+        {name: Pair(values[name], values[anchor]) for name in ours} if anchor in values else {}
+    )
 
 
 def judge(figure: Figure, rounds: Sequence[Values], note: str = "", lacking: str = "") -> Outcome:

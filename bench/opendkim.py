@@ -21,7 +21,6 @@ from support.processes import Daemon
 _PROGRAMS = {"opendkim": "opendkim"}
 _PATH = ("/usr/sbin", "/usr/bin")
 _USER = "opendkim"
-_SOCKET = "opendkim/opendkim.sock"
 _CONFIGURATION = """\
 Background no
 Syslog no
@@ -37,8 +36,10 @@ InternalHosts 127.0.0.1
 OversignHeaders From
 """
 
-MILTER = f"unix:{_SOCKET}"
-"""As a listener's `smtpd_milters` names it."""
+
+def milter(name: str) -> str:
+    """Return the socket of the instance `name`, as a listener's `smtpd_milters` names it."""
+    return f"unix:{name}/opendkim.sock"
 
 
 def missing_reason() -> str:
@@ -47,8 +48,8 @@ def missing_reason() -> str:
     return f"OpenDKIM: {missing}" if missing else ""
 
 
-def start_opendkim(postfix: PrivatePostfix, directory: Path, domain: str) -> Daemon:
-    """Make a key in `directory` and start signing mail of `domain`.  Raises BenchFault."""
+def start_opendkim(postfix: PrivatePostfix, directory: Path, name: str, domain: str) -> Daemon:
+    """Make a key in `directory` and have an instance sign mail of `domain`.  Raises BenchFault."""
     if missing_reason():
         raise BenchFault(missing_reason())
     try:
@@ -57,7 +58,7 @@ def start_opendkim(postfix: PrivatePostfix, directory: Path, domain: str) -> Dae
         raise BenchFault(
             f"OpenDKIM: no user {_USER}: Debian's package opendkim is needed"
         ) from None
-    socket = postfix.milter_socket_dir(user.pw_uid, name="opendkim") / "opendkim.sock"
+    socket = postfix.milter_socket_dir(user.pw_uid, name=name) / "opendkim.sock"
     settings = directory / "opendkim.conf"
     settings.write_text(
         _CONFIGURATION.format(

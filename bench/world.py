@@ -10,6 +10,7 @@ an admin does it; before throughput is measured, one mail of each variant has be
     off         OpenClick, an added sending domain whose tracking is off
     stranger    OpenClick, a sending domain that was never added
     opendkim    OpenDKIM signs
+    idle        OpenDKIM has no key for the domain: a milter in C that does nothing
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from support.smtp_sink import SmtpSink
 from support.webhook_receiver import WebhookReceiver
 
 MESSAGE_SIZE_LIMIT = 60_000_000
+_NOBODYS_DOMAIN = "elsewhere.example"
 _HOUR = "3600s"
 _SENDERS = {
     "bare": DOMAIN,
@@ -40,6 +42,7 @@ _SENDERS = {
     "off": OFF_DOMAIN,
     "stranger": "fremd.example",
     "opendkim": DOMAIN,
+    "idle": DOMAIN,
 }
 _MARKS = {"tracked": f"http://{TRACKING_DOMAIN}".encode("ascii"), "opendkim": b"DKIM-Signature:"}
 _SOFT_BREAK = b"=\r\n"
@@ -126,19 +129,28 @@ class World:
     @cached_property
     def opendkim(self) -> Daemon:
         """OpenDKIM, and the listener `opendkim`.  Raises BenchFault."""
+        return self._start_opendkim("opendkim", DOMAIN)
+
+    @cached_property
+    def idle(self) -> Daemon:
+        """OpenDKIM that signs none of these mails, and the listener `idle`.  Raises BenchFault."""
+        return self._start_opendkim("idle", _NOBODYS_DOMAIN)
+
+    def _start_opendkim(self, name: str, domain: str) -> Daemon:
         postfix = self.postfix
-        self.say("starting OpenDKIM")
-        directory = self.directory / "opendkim"
+        self.say(f"starting OpenDKIM: {name}")
+        directory = self.directory / name
         directory.mkdir(mode=0o755, exist_ok=True)
-        daemon = opendkim.start_opendkim(postfix, directory, DOMAIN)
+        daemon = opendkim.start_opendkim(postfix, directory, name, domain)
         self._stack.callback(daemon.close)
-        postfix.add_listener("opendkim", opendkim.MILTER)
+        postfix.add_listener(name, opendkim.milter(name))
         return daemon
 
     def listener(self, variant: str) -> Listener:
         """Return where mail of a variant is submitted; starts what it needs."""
-        if variant == "opendkim":
-            assert self.opendkim.running
+        if variant in ("opendkim", "idle"):
+            daemon = self.opendkim if variant == "opendkim" else self.idle
+            assert daemon.running
         elif variant != "bare":
             return self.deployment.submission
         return self.postfix.listeners[variant]

@@ -21,8 +21,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from openclick.aes_siv import TAG_BYTES, InvalidSeal, SivKey
 from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
@@ -34,6 +34,7 @@ MAX_TRACKING_URL_CHARS = 2000
 
 _HEAD_BYTES = EMAIL_ID_BYTES + COPY_BYTES + 2 + 1
 _TOKEN_RUN = re.compile(r"[A-Za-z0-9_-]+")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -56,8 +57,7 @@ class UnknownKey(BadToken):
         self.key_id = key_id
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """What a token says.  `flags` is kept for later formats and is 0 today."""
 
     email_id: bytes
@@ -147,15 +147,8 @@ def _associated(key_id: int, kind: Kind, tracking_domain: str) -> tuple[bytes, .
 def _pack(token: Token) -> bytes:
     if len(token.email_id) != EMAIL_ID_BYTES or len(token.copy) != COPY_BYTES:
         raise ValueError("email id or copy of the wrong length")
-    return b"".join(
-        (
-            token.email_id,
-            token.copy,
-            token.link_index.to_bytes(2, "big"),
-            bytes([token.flags]),
-            token.destination.encode("utf-8"),
-        )
-    )
+    numbers = token.link_index.to_bytes(2, "big") + bytes((token.flags,))
+    return token.email_id + token.copy + numbers + token.destination.encode("utf-8")
 
 
 def _unpack(kind: Kind, plain: bytes) -> Token:
@@ -175,7 +168,8 @@ def _unpack(kind: Kind, plain: bytes) -> Token:
 
 
 def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    text = binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE)
+    return text.rstrip(b"=").decode("ascii")
 
 
 def _decode(text: str) -> bytes:

