@@ -1,20 +1,29 @@
 """Feeds the milter's pure core with whatever breaks it (atheris, coverage-guided).
 
     make fuzz TARGET=links SECONDS=600      one target: links, parts or instrument
-    python tests/fuzz/fuzz_milter.py links -max_total_time=600 CORPUS
+    python tests/fuzz/fuzz_milter.py links -max_total_time=600 -dict=tests/fuzz/mail.dict CORPUS
 
-Run by hand and before releases, not by `make test`. Each line that libFuzzer prints tells the
-coverage ("cov"), which must grow at first: otherwise nothing was tried. A find is a case for the
-unit tests: add it there, with the bytes as they are.
+Run by hand and before releases, not by `make test`. It starts from real mail (`_seeds`) and knows
+the words of MIME and HTML (`mail.dict`); without either it never found its way past the first
+checks. Each line that libFuzzer prints tells the coverage ("cov"), which must grow: otherwise
+nothing was tried. A find is a case for the unit tests: add it there, with the bytes as they are.
+
+An input's first three bytes choose content type, transfer encoding and options; the rest is the
+body.
 
 Invariants: no exception but those the docstrings name; offsets lie inside the input and in order;
 `undo` gives the original back; what is instrumented twice has the same links.
 """
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import atheris
+
+from support import messages
 
 with atheris.instrument_imports(include=["openclick_milter"]):
     from openclick_milter.instrument import (
@@ -40,6 +49,8 @@ TYPES = (
 )
 ENCODINGS = ("", "7bit", "8bit", "quoted-printable", "base64", "binary")
 OWN = "https://t.example/"
+_CHOICES = 3
+_ALL_OPTIONS = 7
 
 
 class Minter:
@@ -72,9 +83,7 @@ def links(data: bytes) -> None:
 
 def parts(data: bytes) -> None:
     """Find the parts of bytes as a body, under one of several types."""
-    provider = atheris.FuzzedDataProvider(data)
-    fields = _fields(provider)
-    body = provider.ConsumeBytes(len(data))
+    fields, _, body = _message(data)
     try:
         found = find_parts(fields, body, LIMITS, lambda: None)
     except Unreadable:
@@ -91,13 +100,10 @@ def parts(data: bytes) -> None:
 
 def whole(data: bytes) -> None:
     """Instrument bytes as a message."""
-    provider = atheris.FuzzedDataProvider(data)
-    fields = _fields(provider)
-    flags = provider.ConsumeIntInRange(0, 7)
+    fields, flags, body = _message(data)
     request = Request(
         opens=bool(flags & 1), clicks=bool(flags & 2), conditional_comments=bool(flags & 4)
     )
-    body = provider.ConsumeBytes(len(data))
     minter = Minter()
     result = instrument(fields, body, request, minter, LIMITS, lambda: None)
     if not isinstance(result, Instrumented):
@@ -109,13 +115,13 @@ def whole(data: bytes) -> None:
         assert not any(link.tracked for link in again.links if OWN in link.destination)
 
 
-def _fields(provider: atheris.FuzzedDataProvider) -> list[tuple[str, str]]:
-    kind = TYPES[provider.ConsumeIntInRange(0, len(TYPES) - 1)]
-    encoding = ENCODINGS[provider.ConsumeIntInRange(0, len(ENCODINGS) - 1)]
-    fields = [("Content-Type", kind)]
-    if encoding:
-        fields.append(("Content-Transfer-Encoding", encoding))
-    return fields
+def _message(data: bytes) -> tuple[list[tuple[str, str]], int, bytes]:
+    """Return (header fields, option bits, body) of an input."""
+    kind, encoding, flags = data[:_CHOICES].ljust(_CHOICES, b"\0")
+    fields = [("Content-Type", TYPES[kind % len(TYPES)])]
+    if name := ENCODINGS[encoding % len(ENCODINGS)]:
+        fields.append(("Content-Transfer-Encoding", name))
+    return fields, flags, data[_CHOICES:]
 
 
 def _applied(body: bytes, edits: tuple[Edit, ...]) -> bytes:
@@ -128,15 +134,33 @@ def _applied(body: bytes, edits: tuple[Edit, ...]) -> bytes:
     return b"".join([*pieces, body[position:]])
 
 
+def _seeds(target: str) -> Iterator[bytes]:
+    """Yield the inputs to begin with: real mail in every transfer encoding."""
+    if target == "links":
+        yield messages.NEWSLETTER_HTML.encode()
+        return
+    html = messages.html_only(encoding="quoted-printable").partition(b"\r\n\r\n")[2]
+    for encoding in range(len(ENCODINGS)):
+        yield bytes((0, encoding, _ALL_OPTIONS)) + html
+    for kind, boundary in itertools.product((2, 3, 4), ("b", "b b")):
+        for name in ("7bit", "8bit", "quoted-printable", "base64"):
+            leaf = messages.text_part("html", messages.NEWSLETTER_HTML, name, "utf-8")
+            nested = messages.multipart("alternative", "inner", leaf)
+            body = f"--{boundary}\r\n".encode().join((b"", leaf + b"\r\n", nested + b"\r\n"))
+            yield bytes((kind, 0, _ALL_OPTIONS)) + body + f"--{boundary}--\r\n".encode()
+
+
 TARGETS = {"links": links, "parts": parts, "instrument": whole}
 
 
 def main() -> None:
-    """Fuzz the target that the first argument names; the rest is libFuzzer's."""
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-        sys.exit(f"usage: fuzz_milter.py {'|'.join(TARGETS)} [libFuzzer options] [CORPUS]")
-    target = TARGETS[sys.argv.pop(1)]
-    atheris.Setup(sys.argv, target)
+    """Fuzz the target that the first argument names; the rest is libFuzzer's, the corpus last."""
+    if len(sys.argv) < 3 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: fuzz_milter.py {'|'.join(TARGETS)} [libFuzzer options] CORPUS")
+    name = sys.argv.pop(1)
+    for seed in _seeds(name):
+        Path(sys.argv[-1], sha256(seed).hexdigest()).write_bytes(seed)
+    atheris.Setup(sys.argv, TARGETS[name])
     atheris.Fuzz()
 
 
