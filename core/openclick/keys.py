@@ -82,6 +82,10 @@ class KeyDirectory:
         """Return the keys held; reads them where none are.  Raises KeyFault."""
         return self._ring or self.reread()
 
+    def holds_keys(self) -> bool:
+        """Tell whether keys are held, without a look at the directory."""
+        return self._ring is not None
+
     def reread(self) -> KeyRing:
         """Read the directory again, at most once a second.
 

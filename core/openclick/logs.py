@@ -27,7 +27,7 @@ def line(subject: str, text: str, /, **fields: Any) -> str:
 def start_logging(program: str, level: str) -> None:
     """Send the root logger's lines to standard error, from `level` ("info", ...) upwards."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(f"{program} %(levelname)s %(message)s"))
+    handler.setFormatter(_OneLine(f"{program} %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -45,6 +45,14 @@ def printable(text: str) -> str:
         char if char.isprintable() and not 0xD800 <= ord(char) <= 0xDFFF else f"\\u{ord(char):04x}"
         for char in text
     )
+
+
+class _OneLine(logging.Formatter):
+    """Puts a traceback behind its message instead of below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        return " | ".join(printable(part) for part in super().format(record).splitlines())
 
 
 def _value(value: Any) -> str:

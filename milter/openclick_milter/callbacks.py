@@ -18,6 +18,8 @@ import Milter
 
 from openclick.logs import line
 from openclick_milter import envelope
+from openclick_milter.gate import Gate
+from openclick_milter.reasons import Reason
 from openclick_milter.submission import Next, Submission, World
 from openclick_milter.trust import Client
 
@@ -42,9 +44,10 @@ class CannotListen(Exception):
 class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no type information
     """One connection from Postfix; messages come one after another."""
 
-    def __init__(self, current_world: Callable[[], World]) -> None:
+    def __init__(self, current_world: Callable[[], World], gate: Gate) -> None:
         super().__init__()
         self._current_world = current_world
+        self._gate = gate
         self._ip = ""
         self._submission: Submission | None = None
         self._wants_body = False
@@ -108,11 +111,16 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
         submission, self._submission = self._submission, None
         if submission is None:
             return int(Milter.ACCEPT)
-        edits = submission.end_of_message(self._macro("i"))
-        for removal in edits.removals:
-            self.chgheader(removal.name, removal.occurrence, _REMOVE)
-        if edits.body is not None:
-            self.replacebody(edits.body)
+        queue_id = self._macro("i")
+        with self._gate.passing() as let_in:
+            if not let_in:
+                submission.leave(queue_id, Reason.ENDING)
+                return int(Milter.ACCEPT)
+            edits = submission.end_of_message(queue_id)
+            for removal in edits.removals:
+                self.chgheader(removal.name, removal.occurrence, _REMOVE)
+            if edits.body is not None:
+                self.replacebody(edits.body)
         return int(Milter.ACCEPT)
 
     def abort(self) -> int:
@@ -134,13 +142,14 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
             return ""
 
 
-def open_socket(socket: str, current_world: Callable[[], World]) -> None:
+def open_socket(socket: str, current_world: Callable[[], World], gate: Gate) -> None:
     """Register the callbacks and open the socket that Postfix talks to.
 
     `socket` is "unix:PATH" or "inet:PORT@ADDRESS".  A stale socket file is replaced; each message
-    lives in the world that `current_world` returns at its beginning.  Raises CannotListen.
+    lives in the world that `current_world` returns at its beginning, and is changed only inside
+    `gate`.  Raises CannotListen.
     """
-    Milter.factory = lambda: OpenClickMilter(current_world)
+    Milter.factory = lambda: OpenClickMilter(current_world, gate)
     Milter.set_flags(Milter.CHGBODY + Milter.CHGHDRS)
     # Should an exception pass us all the same, the mail goes out rather than bounce.
     Milter.set_exception_policy(Milter.ACCEPT)

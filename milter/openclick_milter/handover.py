@@ -6,17 +6,21 @@ renames it over the public path, tells systemd that it is the main process now, 
 parent; the parent lets its sessions end and exits. A successor that finds a fault exits instead,
 and the parent stays.
 
-Promises: the public path never goes missing, and whoever was connected is served to the end.
+Promises: the public path never goes missing, and whoever was connected is served to the end; a
+milter that serves already is never pushed aside by a second one, only by its own successor.
 Limits: a Unix socket only; what left-over names a killed milter leaves are removed at start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 READY_FD_VARIABLE = "OPENCLICK_HANDOVER_FD"
@@ -33,11 +37,40 @@ def own_path(public: Path) -> Path:
     return public.with_name(f"{public.name}.{os.getpid()}")
 
 
-def publish(public: Path) -> None:
-    """Make the socket of this process the public one, in one step."""
-    own_path(public).rename(public)
+def is_served(public: Path) -> bool:
+    """Tell whether somebody answers at `public` already, though this is no hand-over."""
+    if READY_FD_VARIABLE in os.environ:
+        return False
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(public))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class PublicSocket:
+    """The socket of this process at the public path; `inode` tells it from a later one there."""
+
+    path: Path
+    inode: int
+
+    def withdraw(self) -> None:
+        """Remove it, unless another one stands there by now."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_ino == self.inode:
+                self.path.unlink()
+
+
+def publish(public: Path) -> PublicSocket:
+    """Make the socket of this process the public one, in one step; remove what killed ones left."""
+    own = own_path(public)
+    inode = own.stat().st_ino
+    own.rename(public)
     for stale in _left_overs(public):
         stale.unlink(missing_ok=True)
+    return PublicSocket(public, inode)
 
 
 def start_successor() -> int:
@@ -45,7 +78,10 @@ def start_successor() -> int:
 
     Raises HandoverFailed where it ends, or is not ready in time; it is then no more.
     """
-    reading, writing = os.pipe()
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        raise HandoverFailed(f"no successor could be started: {error.strerror}") from error
     environment = {**os.environ, READY_FD_VARIABLE: str(writing)}
     try:
         successor = subprocess.Popen(  # noqa: S603 - our own command line
@@ -70,7 +106,8 @@ def tell_predecessor() -> bool:
     descriptor = os.environ.pop(READY_FD_VARIABLE, None)
     if descriptor is None:
         return False
-    os.write(int(descriptor), _READY)
+    with contextlib.suppress(OSError):  # it may have been killed meanwhile: all the more reason
+        os.write(int(descriptor), _READY)
     os.close(int(descriptor))
     return True
 

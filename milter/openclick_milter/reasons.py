@@ -28,6 +28,7 @@ class Reason(StrEnum):
     MESSAGE_TOO_LARGE = "message too large"
     GROWN_TOO_LARGE = "message would grow past the size limit"
     TOO_MANY_LINKS = "too many links"
+    ENDING = "the milter is ending"
     COMES_AGAIN = "already instrumented: the same mail comes round again"
 
     # Structure that two readers could understand differently.

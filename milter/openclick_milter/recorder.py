@@ -113,8 +113,12 @@ class MessageRecorder:
         self._thread.join(timeout_seconds)
 
     def retire(self) -> None:
-        """Leave checkpoints to the successor's recorder, which writes the same file from now on."""
+        """Leave checkpoints and chores to the successor, which writes the same file from now on."""
         self._retired = True
+
+    def stay(self) -> None:
+        """Take them back: there is no successor."""
+        self._retired = False
 
     def record(self, message: Message) -> Ticket:
         """Hand a row over to be written at once.  Raises NotRecorded where too many wait."""
@@ -145,7 +149,8 @@ class MessageRecorder:
                 self._write_some()
             if self._monotonic() >= self._chores_at and not ending:
                 self._chores_at = self._monotonic() + BEAT_SECONDS
-                self._do_chores()
+                if not self._retired:
+                    self._do_chores()
         self._close()
 
     def _sleep(self) -> bool:
@@ -197,8 +202,7 @@ class MessageRecorder:
     def _open(self) -> MessageLog:
         if self._log is None:
             self._log = self._store.message_log()
-        if self._retired:
-            self._log.stop_checkpoints()
+        self._log.checkpoint_itself(not self._retired)
         return self._log
 
     def _close(self) -> None:

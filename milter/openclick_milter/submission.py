@@ -139,6 +139,12 @@ class Submission:
             return Edits(removals)
         return Edits(removals, result.body)
 
+    def leave(self, queue_id: str, reason: str) -> None:
+        """Write down why the message is left as it came, instead of `end_of_message`."""
+        if self._draft is not None:
+            draft = replace(self._draft, queue_id=queue_id or self._draft.queue_id)
+            self._record_untouched(draft, reason)
+
     def _end_of_headers(self, queue_id: str) -> Next:
         settings = self.world.config.milter
         received = any(name.lower() == "received" for name, _ in self.fields)

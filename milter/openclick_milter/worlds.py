@@ -2,7 +2,8 @@
 
 Called by `main`.  A submission keeps the world that it began in; a reload puts another in place for
 those that come after.  Promises: a broken new configuration changes nothing, and each of its faults
-is named in one line; an option that only a restart can change is named, and keeps its old value.
+is named in one line; so do keys that can be read no more while others are held; an option that only
+a restart can change is named, and keeps its old value.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ class Worlds:
         self._world.recorder.stop()
 
     def retire(self) -> None:
-        """A successor has taken over: only what is under way is still written."""
+        """A successor takes over: only what is under way is still written."""
         self._world.recorder.retire()
+
+    def stay(self) -> None:
+        """No successor has taken over: this process is again the one that writes."""
+        self._world.recorder.stay()
 
     def reload(self) -> None:
         """Read the settings again, and the keys with them."""
@@ -79,13 +84,17 @@ class Worlds:
             for fault in error.faults:
                 log.error(line("settings", f"{fault}; the settings stay as they were"))
             return
+        keys = KeyDirectory(config.keys.directory, time.monotonic)
+        try:
+            keys.ring()
+        except KeyFault as fault:
+            if self._world.keys.holds_keys():
+                log.error(line("keys", f"{fault}; keys and settings stay as they were"))
+                return
+            log.error(line("keys", f"{fault}; mail passes untouched until there is one"))
         config = _keep_what_needs_a_restart(self._world.config, config)
         logging.getLogger().setLevel(config.log.level.upper())
-        self._world = dataclasses.replace(
-            self._world,
-            config=config,
-            keys=KeyDirectory(config.keys.directory, time.monotonic),
-        )
+        self._world = dataclasses.replace(self._world, config=config, keys=keys)
         log.info(line("settings", "read again", file=self._config_path))
 
     def _messages_days(self) -> int:

@@ -1,10 +1,11 @@
 """The milter as a process: hand-over, reload, drain, heartbeat (DESIGN 3.11)."""
 
+import dataclasses
 import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from support.dns_server import DnsServer
 from support.fixtures import requires_private_postfix
 from support.installation import Installation
 from support.postfix import PrivatePostfix
-from support.processes import wait_until
+from support.processes import DaemonError, wait_until
 from support.reading import open_images, tracking_links
 from support.smtp_client import SmtpSession, send
 from support.smtp_sink import SmtpSink
@@ -61,9 +62,17 @@ def hand_over(deployment: Deployment) -> None:
 class Client(threading.Thread):
     """Sends mail until told to stop, and keeps what was refused."""
 
-    def __init__(self, deployment: Deployment, stop: threading.Event, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        stop: threading.Event,
+        *,
+        keeps: bool,
+        per_session: int = 50,
+    ) -> None:
         super().__init__(daemon=True)
-        self.deployment, self.stop, self.keeps = deployment, stop, keeps
+        self.deployment, self.stop = deployment, stop
+        self.per_session = per_session if keeps else 1
         self.sent: list[bytes] = []
         self.refused: list[str] = []
 
@@ -71,7 +80,7 @@ class Client(threading.Thread):
         """Send: a connection a message, or many messages a connection."""
         while not self.stop.is_set():
             with SmtpSession(self.deployment.submission) as session:
-                for _ in range(50 if self.keeps else 1):
+                for _ in range(self.per_session):
                     raw = messages.newsletter()
                     result = session.send(f"news@{DOMAIN}", messages.RECIPIENTS, raw)
                     (self.sent if result.accepted else self.refused).append(
@@ -174,6 +183,20 @@ class TestReload:
 
         assert 7 == len(tracking_links(arrived))
 
+    def test_keys_that_cannot_be_read_any_more_change_nothing(
+        self, running: Deployment, sink: SmtpSink
+    ) -> None:
+        """A key file cut short: the keys that are held go on sealing, and the file is named."""
+        broken = running.installation.state / "keys" / "200.v1.key"
+        broken.write_text("short\n")
+
+        self._hang_up(running, "keys and settings stay as they were")
+        _, arrived = submit(running, sink)
+        broken.unlink()
+
+        assert f"keys: {broken}: " in running.milter_log()
+        assert 7 == len(tracking_links(arrived))
+
     def _rewrite(self, deployment: Deployment, line: str) -> str:
         good = deployment.installation.config_path.read_text()
         deployment.installation.config_path.write_text(
@@ -213,6 +236,62 @@ def test_stop_serves_open_sessions_to_their_end(running: Deployment, sink: SmtpS
     assert 7 == len(tracking_links(delivered(sink, second)))
 
 
+def test_sessions_that_never_end_are_cut_between_two_messages(
+    postfix: PrivatePostfix, dns_server: DnsServer, receiver: WebhookReceiver, sink: SmtpSink
+) -> None:
+    """The process's patience has an end, a message under way has its own: nothing is damaged.
+
+    With default_action=accept, a milter that ends inside the replacement loses mail that Postfix
+    has said 250 to (DESIGN 3.10).  The patience is a second here, the milter otherwise as it is.
+    """
+    with Installation() as installation:
+        impatient = "import openclick_milter.main as m; m._STOP_SECONDS = 1.0; m.main()"
+        python, *_ = installation.programs.milter
+        installation.programs = dataclasses.replace(
+            installation.programs, milter=(python, "-P", "-c", impatient)
+        )
+        running = deploy(installation, postfix, dns_server, receiver, name="cut")
+        milter, stop = installation.milter, threading.Event()
+        assert milter is not None
+        clients = [Client(running, stop, keeps=True, per_session=100_000) for _ in range(3)]
+        for client in clients:
+            client.start()
+        wait_until(lambda: all(len(client.sent) > 5 for client in clients), 20, "mail to flow")
+
+        milter.signal(signal.SIGTERM)
+        milter.wait(20)
+        stop.set()
+        for client in clients:
+            client.join(30)
+        sent = [raw for client in clients for raw in client.sent]
+        arrived = sink.wait_for(len(sent), timeout=60)
+        log = milter.log_text()
+
+    assert "milter: open sessions are cut sessions=3 idle=yes" in log
+    assert len(sent) == len(arrived)
+    assert {0, 7} >= {len(tracking_links(message.content)) for message in arrived}
+    assert [] == list((postfix.queue_dir / "corrupt").iterdir())
+
+
+class TestSecondMilter:
+    """Started by mistake beside one that serves."""
+
+    def test_it_is_refused_in_one_line(self, running: Deployment) -> None:
+        """Exit status 69; whoever it would have pushed aside would run on, unreachable."""
+        installation = running.installation
+        first = installation.milter
+
+        with pytest.raises(DaemonError, match="another milter answers there; not started"):
+            installation.start_milter()
+        installation.milter = first
+
+    def test_the_first_one_goes_on(self, running: Deployment, sink: SmtpSink) -> None:
+        """Its socket is where it was."""
+        _, arrived = submit(running, sink)
+
+        assert 7 == len(tracking_links(arrived))
+
+
 def test_heartbeat_and_counters_stand_in_the_store(running: Deployment, sink: SmtpSink) -> None:
     """The row names the running process and counts what it did."""
     assert running.installation.milter is not None
@@ -235,30 +314,70 @@ def test_heartbeat_and_counters_stand_in_the_store(running: Deployment, sink: Sm
     assert beat.started_at <= beat.beat_at
 
 
-def test_systemd_is_told_when_it_is_ready(tmp_path: Path) -> None:
-    """READY=1 and MAINPID go to NOTIFY_SOCKET once Postfix can connect."""
-    with (
-        Installation() as installation,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening,
-    ):
-        address = installation.directory / "notify"
-        listening.bind(str(address))
-        address.chmod(0o777)
-        listening.settimeout(10)
-        directory = installation.directory / "run"
-        directory.mkdir()
-        directory.chmod(0o777)
-        installation.configure(f"unix:{directory}/m.sock", 53)
-        installation.init()
-        installation.extra_env["NOTIFY_SOCKET"] = str(address)
+class TestSystemd:
+    """What goes to NOTIFY_SOCKET; the unit has Type=notify and NotifyAccess=all."""
 
-        milter = installation.start_milter()
-        states = listening.recv(1000).decode().splitlines()
+    @pytest.fixture
+    def told(self) -> Iterator[tuple[Installation, Callable[[], list[str]]]]:
+        """Give a started installation and a function that returns the next notification."""
+        with (
+            Installation() as installation,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening,
+        ):
+            address = installation.directory / "notify"
+            listening.bind(str(address))
+            address.chmod(0o777)
+            listening.settimeout(20)
+            directory = installation.directory / "run"
+            directory.mkdir()
+            directory.chmod(0o777)
+            installation.configure(f"unix:{directory}/m.sock", 53)
+            installation.init()
+            installation.extra_env["NOTIFY_SOCKET"] = str(address)
+            installation.start_milter()
+            yield installation, lambda: listening.recv(1000).decode().splitlines()
+
+    def test_start_and_end(self, told: tuple[Installation, Callable[[], list[str]]]) -> None:
+        """READY=1 and MAINPID once Postfix can connect, STOPPING=1 at the end."""
+        installation, next_states = told
+        milter = installation.milter
+        assert milter is not None
+
+        states = next_states()
         milter.terminate()
-        goodbye = listening.recv(1000).decode()
 
-    assert [f"MAINPID={milter.pid}", "READY=1"] == states
-    assert "STOPPING=1" == goodbye
+        assert [f"MAINPID={milter.pid}", "READY=1"] == states
+        assert ["STOPPING=1"] == next_states()
+
+    def test_hand_over(self, told: tuple[Installation, Callable[[], list[str]]]) -> None:
+        """RELOADING=1 from the old process, MAINPID and READY=1 from the new one."""
+        installation, next_states = told
+        milter = installation.milter
+        assert milter is not None
+        next_states()
+
+        milter.signal(signal.SIGUSR2)
+        begun, done = next_states(), next_states()
+        milter.wait(20)
+        successor = int(done[0].removeprefix("MAINPID="))
+        milter.follow(successor)
+
+        assert "RELOADING=1" == begun[0]
+        assert re.fullmatch(r"MONOTONIC_USEC=\d+", begun[1])
+        assert [f"MAINPID={successor}", "READY=1"] == done
+
+    def test_hand_over_that_fails(self, told: tuple[Installation, Callable[[], list[str]]]) -> None:
+        """READY=1 from the old process, which stays the main one."""
+        installation, next_states = told
+        assert installation.milter is not None
+        next_states()
+        installation.config_path.write_text("nonsense = 1\n")
+
+        installation.milter.signal(signal.SIGUSR2)
+        states = [next_states(), next_states()]
+
+        assert "RELOADING=1" == states[0][0]
+        assert ["READY=1"] == states[1]
 
 
 class TestSameMail:

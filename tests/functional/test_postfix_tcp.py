@@ -43,6 +43,13 @@ def tcp(postfix: PrivatePostfix, dns_server: DnsServer, receiver: WebhookReceive
         yield Tcp(deployment, listener)
 
 
+def test_it_is_warned_about(tcp: Tcp) -> None:
+    """Once, at start: the admin may not know what TCP costs."""
+    log = tcp.deployment.milter_log()
+
+    assert 1 == log.count("warning milter: a TCP socket costs 45 to 90 ms a message")
+
+
 def test_tracks(tcp: Tcp, sink: SmtpSink) -> None:
     """A mail is tracked, byte-exact but for the edits, and has its row."""
     raw = messages.newsletter(encoding="8bit")

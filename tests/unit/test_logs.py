@@ -107,6 +107,21 @@ def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "openclick-milter warning a: 100 %s heard\n" == capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_root_logger_as_before")
+def test_a_traceback_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands behind its message; whoever counts lines counts events."""
+    start_logging("openclick-milter", "warning")
+    try:
+        raise ValueError("stranger's\x1b[2J\nwords")
+    except ValueError:
+        logging.getLogger("x").exception(line("a", "internal error"))
+
+    found = capsys.readouterr().err
+    assert 1 == found.count("\n")
+    assert found.startswith("openclick-milter error a: internal error | Traceback")
+    assert found.endswith("ValueError: stranger's\\u001b[2J | words\n")
+
+
 @given(ANYTHING)
 def test_printable_text_is_printable(text: str) -> None:
     """And what was printable already stays as it is."""

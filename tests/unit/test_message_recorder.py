@@ -236,7 +236,35 @@ def test_a_retired_recorder_leaves_checkpoints_to_its_successor(
     recorder.record(row(1)).wait(10)
 
     assert row(1) == on_disk(store)
+    assert 0 == checkpoint_pages(recorder)
+    assert [] == caplog.messages
+
+
+def test_a_recorder_that_stays_after_all_takes_them_back(recorder: MessageRecorder) -> None:
+    """The successor has ended before it served."""
+    recorder.retire()
+    recorder.record(row(1)).wait(10)
+    recorder.stay()
+
+    recorder.record(row(2)).wait(10)
+
+    assert 0 < checkpoint_pages(recorder)
+
+
+def test_a_retired_recorder_does_no_chores(store: Store, idle: MessageRecorder) -> None:
+    """The heartbeat is the successor's; two would tell of two processes in turn."""
+    idle.retire()
+
+    idle.start()
+    idle.record(row(1)).wait(10)
+    idle.stop()
+
+    with closing(store.message_reader()) as reader:
+        assert reader.maybe_heartbeat() is None
+
+
+def checkpoint_pages(recorder: MessageRecorder) -> int:
+    """Return after how many pages the recorder's connection makes a checkpoint; 0: never."""
     assert recorder._log is not None
     with recorder._log._database.reading() as connection:
-        assert connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 0
-    assert [] == caplog.messages
+        return int(connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0])

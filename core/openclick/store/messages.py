@@ -21,6 +21,7 @@ _COLUMNS = (
     "clicks, clicks_reason, tags, topic, campaign, headers, links, image_reason, first_queue_id, "
     "login"
 )
+_CHECKPOINT_PAGES = 1000  # SQLite's own default
 _UPSERT = (
     f"INSERT OR REPLACE INTO messages ({_COLUMNS}) "  # noqa: S608 - constants only
     f"VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
@@ -43,6 +44,7 @@ class MessageLog:
 
     def __init__(self, directory: Path) -> None:
         self._database = open_writing(directory / FILE_NAME, _SCHEMA)
+        self._checkpoints = True
 
     def record(self, messages: Sequence[Message]) -> None:
         """Write rows in one transaction; on return they are on disk.
@@ -82,10 +84,14 @@ class MessageLog:
                 (first_email_id(before), limit),
             ).rowcount
 
-    def stop_checkpoints(self) -> None:
-        """Leave checkpoints to the successor from now on: two processes must not race for them."""
+    def checkpoint_itself(self, wanted: bool) -> None:
+        """Make checkpoints, or leave them to a successor: two processes must not race for them."""
+        if wanted == self._checkpoints:
+            return
+        pages = _CHECKPOINT_PAGES if wanted else 0
         with self._database.reading() as connection:
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+        self._checkpoints = wanted
 
     def close(self) -> None:
         """Close the file."""
