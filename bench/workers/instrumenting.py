@@ -29,14 +29,15 @@ from openclick_milter.minter import TokenMinter
 
 _MAILS = 20
 _WEB = ("http://", "https://")
-_MINTER = TokenMinter(
-    KeyRing({0: bytes(range(KEY_BYTES))}),
-    LinkSettings(),
-    "track.kontor.example",
-    b"e" * 16,
-    b"copy",
-)
+_KEYS = KeyRing({0: bytes(range(KEY_BYTES))})
 _REQUEST = Request(opens=True, clicks=True)
+
+
+def _minter() -> TokenMinter:
+    """Return a fresh one: each mail has its own."""
+    return TokenMinter(
+        _KEYS, LinkSettings(), "track.kontor.example", b"e" * 16, b"copy", with_image=True
+    )
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def _ours(raw: list[bytes]) -> Callable[[], None]:
 
     def run() -> None:
         for fields, body in split:
-            done = instrument(fields, body, _REQUEST, _MINTER, Limits(), lambda: None)
+            done = instrument(fields, body, _REQUEST, _minter(), Limits(), lambda: None)
             assert isinstance(done, Instrumented), done
             assert sum(link.tracked for link in done.links) == mails.LINKS
 
@@ -92,10 +93,11 @@ def _rewrite(part: Message) -> int:
     assert isinstance(content, bytes)
     soup: Any = BeautifulSoup(content.decode(charset), "html.parser")
     links = [tag for tag in soup.find_all(["a", "area"], href=True) if tag["href"].startswith(_WEB)]
-    urls = _MINTER.link_urls([(index, tag["href"]) for index, tag in enumerate(links)])
+    minter = _minter()
+    urls = minter.link_urls([(index, tag["href"]) for index, tag in enumerate(links)])
     for tag, url in zip(links, urls, strict=True):
         tag["href"] = url
-    image = soup.new_tag("img", src=_MINTER.image_url(), width="1", height="1", alt="")
+    image = soup.new_tag("img", src=minter.image_url(), width="1", height="1", alt="")
     soup.body.append(image)
     part.set_payload(quopri.encodestring(str(soup).encode(charset)).decode("ascii"))
     return len(links)

@@ -54,9 +54,9 @@ class SivKey:
         self._padded = _doubled(self._whole)  # and for any other
 
     def encrypt_many(
-        self, plaintexts: Sequence[bytes], associated: tuple[bytes, ...]
+        self, plaintexts: Sequence[bytes], associated: Sequence[tuple[bytes, ...]]
     ) -> list[bytes]:
-        """Return tag and ciphertext of each, in their order."""
+        """Return tag and ciphertext of each with its associated data, in their order."""
         lengths = [len(plain) for plain in plaintexts]
         fit = (
             len(lengths) >= _WORTH_A_BATCH
@@ -64,17 +64,20 @@ class SivKey:
             and max(lengths) <= MAX_BYTES
         )
         if _LIBRARY_IS_FAST or not fit:
-            return [self._library.encrypt(plain, list(associated)) for plain in plaintexts]
+            return [
+                self._library.encrypt(plain, list(data))
+                for plain, data in zip(plaintexts, associated, strict=True)
+            ]
         return self.encrypt_side_by_side(plaintexts, associated)
 
     def encrypt_side_by_side(
-        self, plaintexts: Sequence[bytes], associated: tuple[bytes, ...]
+        self, plaintexts: Sequence[bytes], associated: Sequence[tuple[bytes, ...]]
     ) -> list[bytes]:
         """Do what `encrypt_many` does for plaintexts of 16 to MAX_BYTES, whatever the version."""
         # The longest first: those that still have a block left always stand in front.
         order = sorted(range(len(plaintexts)), key=lambda place: -len(plaintexts[place]))
         plains = [plaintexts[place] for place in order]
-        tags = self._tags(plains, self._prefix(associated))
+        tags = self._tags(plains, [self._prefix(associated[place]) for place in order])
         sealed = [b""] * len(plains)
         for place, tag, cipher in zip(order, tags, self._ciphertexts(plains, tags), strict=True):
             sealed[place] = tag + cipher
@@ -99,10 +102,13 @@ class SivKey:
         mac.update(text)
         return _number(mac.finalize())
 
-    def _tags(self, plains: list[bytes], prefix: int) -> list[bytes]:
-        """CMAC (RFC 4493) of each plaintext with the prefix added at its end, longest first."""
+    def _tags(self, plains: list[bytes], prefixes: list[int]) -> list[bytes]:
+        """CMAC (RFC 4493) of each plaintext with its prefix added at its end, longest first."""
         encrypt = self._mac_ciphers.encrypt
-        texts = [_mac_input(plain, prefix, self._whole, self._padded) for plain in plains]
+        texts = [
+            _mac_input(plain, prefix, self._whole, self._padded)
+            for plain, prefix in zip(plains, prefixes, strict=True)
+        ]
         tags = [b""] * len(texts)
         state, active, start = bytes(_BLOCK_BYTES * len(texts)), len(texts), 0
         while active:

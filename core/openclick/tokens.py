@@ -95,19 +95,20 @@ class KeyRing:
 
     def seal(self, kind: Kind, tracking_domain: str, token: Token) -> str:
         """Return the token as text; see `seal_many`."""
-        return self.seal_many(kind, tracking_domain, [token])[0]
+        return self.seal_many(tracking_domain, [(kind, token)])[0]
 
-    def seal_many(self, kind: Kind, tracking_domain: str, tokens: Sequence[Token]) -> list[str]:
+    def seal_many(self, tracking_domain: str, tokens: Sequence[tuple[Kind, Token]]) -> list[str]:
         """Return each token as text, in their order.
 
         `tracking_domain` is an A-label name in lower case.  Raises ValueError for a link whose
         destination is not http or https.
         """
-        if kind is Kind.CLICK and not all(_WEB_SCHEME.match(t.destination) for t in tokens):
+        if not all(kind is Kind.OPEN or _WEB_SCHEME.match(t.destination) for kind, t in tokens):
             raise ValueError("only http and https destinations are sealed")
         key_id = self.sealing_id
+        associated = {kind: _associated(key_id, kind, tracking_domain) for kind in Kind}
         sealed = self._ciphers[key_id].encrypt_many(
-            [_pack(token) for token in tokens], _associated(key_id, kind, tracking_domain)
+            [_pack(token) for _, token in tokens], [associated[kind] for kind, _ in tokens]
         )
         head = bytes([key_id])
         return [_encode(head + one) for one in sealed]

@@ -15,13 +15,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from openclick_milter.destinations import destination, is_byte_safe
 from openclick_milter.links import EndedIn, Link, Scan, scan
 from openclick_milter.parts import Limits, Part, find_parts, header_refusal, hides_html
 from openclick_milter.reasons import Reason, Unreadable
-from openclick_milter.splice import IDENTITY, Change, Edit, LineRoom, apply, decode, splice, undo
+from openclick_milter.splice import (
+    IDENTITY,
+    Change,
+    Edit,
+    LineRoom,
+    apply,
+    decode,
+    decode_unchecked,
+    splice,
+    undo,
+)
 
 __all__ = [
     "Edit",
@@ -83,15 +93,14 @@ class Request:
     signed_ok: bool = False
 
 
-@dataclass(frozen=True)
-class LinkOutcome:
-    """What became of one link: `index` counts the message's links and is sealed in its token.
+class LinkOutcome(NamedTuple):
+    """What became of one link: `link_index` counts the message's links and is sealed in its token.
 
     `part` counts the message's entities, 0 being the message itself; `reason` is "" where the link
     is tracked.
     """
 
-    index: int
+    link_index: int
     part: int
     destination: str
     tracked: bool
@@ -231,7 +240,7 @@ class _Work:
         """Instrument one HTML part.  Raises Unreadable."""
         self._checkpoint()
         raw = self._body[part.start : part.end]
-        html = decode(raw, part.encoding)
+        html = decode_unchecked(raw, part.encoding)
         _refuse_pgp(html)
         reason = _uneditable(html, part.charset)
         if reason:

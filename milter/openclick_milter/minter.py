@@ -7,7 +7,7 @@ copy and is thrown away with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from openclick.names import domain_name
@@ -24,15 +24,21 @@ from openclick.tokens import (
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
+@dataclass
 class TokenMinter:
-    """Seals links for one copy; `tracking_domain` is an A-label name in lower case."""
+    """Seals links for one copy; `tracking_domain` is an A-label name in lower case.
+
+    `with_image` says that the open image's address will be asked for: it is then sealed together
+    with the first links, at a tenth of the cost.
+    """
 
     ring: KeyRing
     links: LinkSettings
     tracking_domain: str
     email_id: bytes
     copy: bytes
+    with_image: bool = False
+    _image_url: str = field(default="", init=False)
 
     def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
         """Return the tracking link of each number and destination, in their order.
@@ -41,14 +47,17 @@ class TokenMinter:
         """
         # What is too long as it is need not be sealed; in a hostile mail that may be megabytes.
         short = [link for link in links if len(link[1]) <= MAX_TRACKING_URL_CHARS]
-        tokens = [Token(self.email_id, self.copy, *link) for link in short]
-        urls = iter(self._urls(Kind.CLICK, tokens))
+        tokens = [(Kind.CLICK, Token(self.email_id, self.copy, *link)) for link in short]
+        urls = iter(self._urls(tokens))
         found = (next(urls) if len(text) <= MAX_TRACKING_URL_CHARS else text for _, text in links)
         return [url if len(url) <= MAX_TRACKING_URL_CHARS else None for url in found]
 
     def image_url(self) -> str:
         """Return the address of the open image."""
-        return self._urls(Kind.OPEN, [Token(self.email_id, self.copy)])[0]
+        if not self._image_url:
+            self.with_image = True
+            self._urls([])
+        return self._image_url
 
     def is_own(self, url: str) -> bool:
         """Tell whether `url` is a tracking link or an open image that our keys open."""
@@ -65,11 +74,22 @@ class TokenMinter:
         except (ValueError, BadToken):
             return None
 
-    def _urls(self, kind: Kind, tokens: list[Token]) -> list[str]:
+    def _urls(self, tokens: list[tuple[Kind, Token]]) -> list[str]:
+        """Return the tokens' URLs; the image's is kept in passing, where it is wanted."""
+        if self.with_image and not self._image_url:
+            urls = self._sealed([(Kind.OPEN, Token(self.email_id, self.copy)), *tokens])
+            self._image_url = urls.pop(0)
+            return urls
+        return self._sealed(tokens)
+
+    def _sealed(self, tokens: list[tuple[Kind, Token]]) -> list[str]:
         port = self.links.port
         authority = self.tracking_domain
         if port and port != _DEFAULT_PORTS[self.links.scheme]:
             authority = f"{authority}:{port}"
         begin = f"{self.links.scheme}://{authority}"
-        sealed = self.ring.seal_many(kind, self.tracking_domain, tokens)
-        return [begin + tracking_path(kind, text) for text in sealed]
+        sealed = self.ring.seal_many(self.tracking_domain, tokens)
+        return [
+            begin + tracking_path(kind, text)
+            for (kind, _), text in zip(tokens, sealed, strict=True)
+        ]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from openclick_milter.reasons import Reason, Unreadable
@@ -38,8 +37,7 @@ class Change(NamedTuple):
     new: bytes
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """One replaced range of the original body: `original` at `start` became `replacement`."""
 
     start: int
@@ -58,6 +56,16 @@ def decode(raw: bytes, encoding: str) -> bytes:
     raise Unreadable(Reason.UNKNOWN_ENCODING)
 
 
+def decode_unchecked(raw: bytes, encoding: str) -> bytes:
+    """Decode as `decode` does, but let illegal quoted-printable pass, which `splice` will refuse.
+
+    To look for it costs as much as to decode, and `splice` comes across it anyway.
+    """
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(_without_last_soft_break(raw))
+    return decode(raw, encoding)
+
+
 def splice(
     raw: bytes,
     content: bytes,
@@ -68,13 +76,13 @@ def splice(
 ) -> list[Edit]:
     """Return the edits that bring `changes`, in order and without overlap, into a part.
 
-    `content` is what `decode` made of `raw`, which stands at `offset` in the body.  `newline` is
-    the body's line end.
+    `content` is what `decode_unchecked` made of `raw`, which stands at `offset` in the body.
+    `newline` is the body's line end.  Raises Unreadable for illegal quoted-printable.
     """
+    if encoding == "quoted-printable":
+        return _splice_quoted_printable(raw, content, changes, offset, newline)
     if not changes:
         return []
-    if encoding == "quoted-printable":
-        return _splice_quoted_printable(raw, changes, offset, newline)
     if encoding == "base64":
         return [_splice_base64(raw, content, changes, offset, newline)]
     return [Edit(offset + c.start, raw[c.start : c.end], c.new) for c in changes]
@@ -142,26 +150,37 @@ class LineRoom:
 
 
 def _decode_quoted_printable(raw: bytes) -> bytes:
-    """Decode, and refuse by arithmetic what is not legal: a legal escape always takes 2 bytes away,
-    a soft break 3 (2 before a bare LF), and `binascii` lets an illegal one stand.
-    """
-    soft_breaks = raw.count(b"=\r\n")
-    content = raw[:-1] if raw.endswith(b"=") else raw  # a soft break at the very end
-    decoded = binascii.a2b_qp(content)
-    expected = len(content) - 2 * content.count(b"=") - soft_breaks
-    if len(decoded) != expected or raw.count(b"=\r") != soft_breaks:
-        raise Unreadable(Reason.BAD_QUOTED_PRINTABLE)
+    decoded = binascii.a2b_qp(_without_last_soft_break(raw))
+    _refuse_illegal(raw, decoded, raw.count(b"="), raw.count(b"=\r\n"))
     return decoded
 
 
+def _without_last_soft_break(raw: bytes) -> bytes:
+    """Return `raw` without a "=" at its very end, which `binascii` would let stand."""
+    return raw[:-1] if raw.endswith(b"=") else raw
+
+
+def _refuse_illegal(raw: bytes, content: bytes, escapes: int, soft_breaks: int) -> None:
+    """Raise Unreadable where `raw` holds what is not legal, by arithmetic: a legal escape always
+    takes 2 bytes away, a soft break 3 (2 before a bare LF), and `binascii` lets an illegal one
+    stand.
+    """
+    expected = len(raw) - 2 * escapes - soft_breaks + raw.endswith(b"=")
+    if len(content) != expected or raw.count(b"=\r") != soft_breaks:
+        raise Unreadable(Reason.BAD_QUOTED_PRINTABLE)
+
+
 def _splice_quoted_printable(
-    raw: bytes, changes: Sequence[Change], offset: int, newline: bytes
+    raw: bytes, content: bytes, changes: Sequence[Change], offset: int, newline: bytes
 ) -> list[Edit]:
     edits = []
     encoded = decoded = column = 0  # how far we are: in `raw`, in its content, in the line written
+    escapes = soft_breaks = 0  # how many we have come across
     for change in changes:
-        start = _encoded_offset(raw, encoded, change.start - decoded)
-        end = _encoded_offset(raw, start, change.end - change.start)
+        start, more, soft = _encoded_offset(raw, encoded, change.start - decoded)
+        escapes, soft_breaks = escapes + more, soft_breaks + soft
+        end, more, soft = _encoded_offset(raw, start, change.end - change.start)
+        escapes, soft_breaks = escapes + more, soft_breaks + soft
         line_start = raw.rfind(b"\n", encoded, start) + 1
         column = start - line_start if line_start else column + start - encoded
         text = change.new.replace(b"=", b"=3D")
@@ -174,24 +193,26 @@ def _splice_quoted_printable(
             replacement, column = replacement + b"=" + newline, 0
         edits.append(Edit(offset + start, raw[start:end], replacement))
         encoded, decoded = end, change.end
+    escapes += raw.count(b"=", encoded)
+    soft_breaks += raw.count(b"=\r\n", encoded)
+    _refuse_illegal(raw, content, escapes, soft_breaks)
     return edits
 
 
-def _encoded_offset(raw: bytes, position: int, distance: int) -> int:
+def _encoded_offset(raw: bytes, position: int, distance: int) -> tuple[int, int, int]:
     """Return the first place in quoted-printable `raw` that is `distance` decoded bytes after
-    `position`.
+    `position`, and how many escapes ("=") and soft breaks lie between.
 
     Each escape on the way moves the place on, which may bring in more escapes: their number shrinks
     from round to round, so this takes a few counts over the text and no loop over its characters.
     """
     target = position + distance
-    while position < target:
-        escapes = raw.count(b"=", position, target)
-        if not escapes:
-            break
-        soft_breaks = raw.count(b"=\r\n", position, target + 2)
-        position, target = target, target + 2 * escapes + soft_breaks
-    return target
+    escapes = soft_breaks = 0
+    while more := raw.count(b"=", position, target):
+        soft = raw.count(b"=\r\n", position, target + 2)
+        position, target = target, target + 2 * more + soft
+        escapes, soft_breaks = escapes + more, soft_breaks + soft
+    return target, escapes, soft_breaks
 
 
 def _last_unit(raw: bytes, start: int, end: int) -> int:
@@ -208,6 +229,10 @@ def _fold(text: bytes, column: int, newline: bytes) -> tuple[bytes, int]:
     if column + len(text) <= room:
         return text, column + len(text)
     pieces = []
+    if b"=" not in text:
+        cut = max(0, room - column)
+        pieces = [text[:cut], *(text[at : at + room] for at in range(cut, len(text), room))]
+        return (b"=" + newline).join(pieces), len(pieces[-1])
     while column + len(text) > room:
         cut = max(0, room - column)
         escape = text.rfind(b"=", max(0, cut - 2), cut)

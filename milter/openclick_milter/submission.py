@@ -218,6 +218,7 @@ class Submission:
             draft.tracking_domain,
             draft.email_id,
             draft.copy,
+            with_image=draft.opens,
         )
         result = self._instrument(draft, minter, deadline)
         if isinstance(result, Untouched):
@@ -268,7 +269,7 @@ def _completed(draft: Message, result: Instrumented) -> Message:
         draft,
         outcome=Outcome.INSTRUMENTED,
         links=tuple(
-            LinkRecord(link.index, link.destination, link.tracked, link.reason)
+            LinkRecord(link.link_index, link.destination, link.tracked, link.reason)
             for link in result.links
         ),
         image_reason=result.image.reason,

@@ -41,10 +41,10 @@ def test_vectors_of_rfc_5297(key: str, associated: list[str], plain: str, sealed
     siv, text = SivKey(bytes.fromhex(key)), bytes.fromhex(plain)
     data = tuple(bytes.fromhex(each) for each in associated)
 
-    assert [bytes.fromhex(sealed)] == siv.encrypt_many([text], data)
+    assert [bytes.fromhex(sealed)] == siv.encrypt_many([text], [data])
     assert text == siv.decrypt(bytes.fromhex(sealed), data)
     if len(text) >= 16:
-        assert [bytes.fromhex(sealed)] * 5 == siv.encrypt_side_by_side([text] * 5, data)
+        assert [bytes.fromhex(sealed)] * 5 == siv.encrypt_side_by_side([text] * 5, [data] * 5)
 
 
 @given(
@@ -59,8 +59,8 @@ def test_many_side_by_side_are_what_the_library_makes_one_by_one(
     library = AESSIV(secret)
     one_by_one = [library.encrypt(plain, list(associated)) for plain in plains]
 
-    assert one_by_one == SivKey(secret).encrypt_side_by_side(plains, associated)
-    assert one_by_one == SivKey(secret).encrypt_many(plains, associated)
+    assert one_by_one == SivKey(secret).encrypt_side_by_side(plains, [associated] * len(plains))
+    assert one_by_one == SivKey(secret).encrypt_many(plains, [associated] * len(plains))
 
 
 @pytest.mark.parametrize("length", [*range(16, 50), 2000, 4095, 4096])
@@ -69,7 +69,7 @@ def test_every_length_side_by_side(length: int) -> None:
     plains = [bytes([n]) * length for n in range(4)]
 
     assert [AESSIV(SECRET).encrypt(p, list(ASSOCIATED)) for p in plains] == (
-        KEY.encrypt_side_by_side(plains, ASSOCIATED)
+        KEY.encrypt_side_by_side(plains, [ASSOCIATED] * 4)
     )
 
 
@@ -79,19 +79,19 @@ def test_lengths_that_no_link_has(length: int) -> None:
     plains = [bytes([n]) * length for n in range(4)]
 
     assert [AESSIV(SECRET).encrypt(p, list(ASSOCIATED)) for p in plains] == (
-        KEY.encrypt_many(plains, ASSOCIATED)
+        KEY.encrypt_many(plains, [ASSOCIATED] * 4)
     )
 
 
 def test_nothing_to_seal() -> None:
     """No plaintext, no ciphertext."""
-    assert [] == KEY.encrypt_many([], ASSOCIATED)
-    assert [] == KEY.encrypt_side_by_side([], ASSOCIATED)
+    assert [] == KEY.encrypt_many([], [])
+    assert [] == KEY.encrypt_side_by_side([], [])
 
 
 def test_what_was_sealed_for_something_else_does_not_open() -> None:
     """Other associated data, another key, a changed bit: InvalidSeal."""
-    (sealed,) = KEY.encrypt_many([b"sixteen bytes or more"], ASSOCIATED)
+    (sealed,) = KEY.encrypt_many([b"sixteen bytes or more"], [ASSOCIATED])
     changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
 
     for key, text, associated in (

@@ -52,7 +52,7 @@ def run(
         assert body != result.body
         assert undo(result.body, result.edits) == body
         assert bytes_outside(body, result) == bytes_outside(result.body, result, edited=True)
-        assert [link.index for link in result.links] == list(range(len(result.links)))
+        assert [link.link_index for link in result.links] == list(range(len(result.links)))
     else:
         assert result.reason
     return result
@@ -148,7 +148,7 @@ def test_several_html_parts() -> None:
 
     result = done(fields, body)
 
-    assert [(0, 2, True), (1, 3, True)] == [(x.index, x.part, x.tracked) for x in result.links]
+    assert [(0, 2, True), (1, 3, True)] == [(x.link_index, x.part, x.tracked) for x in result.links]
     assert result.body.count(IMAGE) == 1
     assert result.body.index(IMAGE) < result.body.index(url(1, "http://example.com/"))
 
@@ -486,7 +486,7 @@ def splice_by_hand(page: bytes, result: Instrumented) -> bytes:
     for link, outcome in reversed(list(zip(links, result.links, strict=True))):
         assert outcome.destination == destination(page[link.start : link.end], "utf-8").text
         if outcome.tracked:
-            new = url(outcome.index, outcome.destination)
+            new = url(outcome.link_index, outcome.destination)
             page = page[: link.start] + new + page[link.end :]
     return page
 

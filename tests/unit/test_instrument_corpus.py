@@ -91,7 +91,7 @@ def without_tracking(content: object, result: Instrumented) -> bytes:
     content = content.replace(b"\r\n" + IMAGE + b"\r\n", b"").replace(IMAGE, b"")
     for link in result.links:
         if link.tracked:
-            url = FakeMinter().link_url(link.index, link.destination)
+            url = FakeMinter().link_url(link.link_index, link.destination)
             assert url is not None
             written = raw_values.get(url.encode(), link.destination.encode())
             content = content.replace(url.encode(), written)

@@ -55,6 +55,18 @@ def test_image_url() -> None:
     assert Token(EMAIL_ID, COPY) == RING.open(Kind.OPEN, TRACKING_DOMAIN, text)
 
 
+def test_image_that_is_sealed_with_the_links_is_the_same() -> None:
+    """Together they cost less; whether it was asked for before or after them changes nothing."""
+    links = [(number, f"{DESTINATION}?{number}") for number in range(5)]
+    before, after = minter(), minter()
+    after.with_image = True
+
+    image, urls = before.image_url(), before.link_urls(links)
+
+    assert urls == after.link_urls(links)
+    assert image == after.image_url()
+
+
 @pytest.mark.parametrize(
     ("scheme", "port", "begin"),
     [

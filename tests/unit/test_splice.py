@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclick_milter.reasons import Reason, Unreadable
-from openclick_milter.splice import Change, Edit, LineRoom, apply, decode, splice, undo
+from openclick_milter.splice import (
+    Change,
+    Edit,
+    LineRoom,
+    apply,
+    decode,
+    decode_unchecked,
+    splice,
+    undo,
+)
 from unit.second_reader import no_deadline
 
 CRLF = b"\r\n"
@@ -95,6 +104,26 @@ def test_quoted_printable_is_refused_exactly_where_it_is_illegal(pieces: list[st
     else:
         assert legal
         assert decoded == quopri.decodestring(raw)
+
+
+@no_deadline
+@given(st.lists(st.sampled_from(["=", "\r", "\n", "3D", "4", "z", " ", "=3D", "=\r\n"])), st.data())
+def test_whoever_did_not_look_is_refused_by_the_splice(
+    pieces: list[str], data: st.DataObject
+) -> None:
+    """Decoded unchecked, a part is refused exactly where `decode` refuses it, changed or not."""
+    raw = "".join(pieces).encode()
+    legal = re.fullmatch(rb"(?:[^=]|=[0-9A-Fa-f]{2}|=\r?\n)*=?", raw) is not None
+    content = decode_unchecked(raw, "quoted-printable")
+    changes = draw_changes(data, content)
+
+    try:
+        splice(raw, content, "quoted-printable", changes, 0, b"\r\n")
+    except Unreadable:
+        assert not legal
+    else:
+        assert legal
+        assert content == decode(raw, "quoted-printable")
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_a_sealed_destination_that_is_no_web_address_is_not_served() -> None:
     sealed_as_link = KeyRing({0: key(0)})
     cipher = sealed_as_link._ciphers[0]
     plain = EMAIL_ID + COPY + b"\0\0" + b"\0" + b"javascript:alert(1)"
-    (sealed,) = cipher.encrypt_many([plain], (b"\0", b"c", TRACKING_DOMAIN.encode()))
+    (sealed,) = cipher.encrypt_many([plain], [(b"\0", b"c", TRACKING_DOMAIN.encode())])
     text = spelled(b"\0" + sealed)
 
     with pytest.raises(BadToken, match="neither http nor https"):
