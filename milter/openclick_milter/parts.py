@@ -198,8 +198,6 @@ def split_multipart(
     also with more than `most` parts.
     """
     delimiter = b"--" + boundary
-    if body.find(b"\r" + delimiter, start, end) >= 0:
-        raise Unreadable(Reason.BARE_CR_BOUNDARY)
     ranges: list[tuple[int, int]] = []
     opened = -1
     for position, after, closes in _boundary_lines(body, start, end, delimiter):
@@ -210,6 +208,8 @@ def split_multipart(
         if closes:
             if opened < 0:
                 break
+            if body.find(b"\r" + delimiter, after, end) >= 0:
+                raise Unreadable(Reason.BARE_CR_BOUNDARY)
             return ranges
         if len(ranges) >= most:
             raise Unreadable(Reason.TOO_MANY_PARTS)
@@ -231,13 +231,18 @@ def _boundary_lines(
 
 
 def _line_starts(body: bytes, start: int, end: int, beginning: bytes) -> Iterator[int]:
-    """Yield the offset of each line that begins with `beginning`."""
-    if body.startswith(beginning, start, end):
-        yield start
-    found = body.find(b"\n" + beginning, start, end)
+    """Yield the offset of each line that begins with `beginning`.
+
+    Raises Unreadable where it stands behind a bare CR, which some readers take for a line end.
+    """
+    found = body.find(beginning, start, end)
     while found >= 0:
-        yield found + 1
-        found = body.find(b"\n" + beginning, found + 1, end)
+        before = body[found - 1 : found] if found > start else b"\n"
+        if before == b"\n":
+            yield found
+        elif before == b"\r":
+            raise Unreadable(Reason.BARE_CR_BOUNDARY)
+        found = body.find(beginning, found + 1, end)
 
 
 def _before_newline(body: bytes, position: int) -> int:
