@@ -40,9 +40,11 @@ __all__ = [
     "Limits",
     "LinkOutcome",
     "Minter",
+    "Plan",
     "Request",
     "Untouched",
     "instrument",
+    "plan",
     "undo",
 ]
 
@@ -123,18 +125,24 @@ class Untouched:
 
 
 @dataclass(frozen=True)
-class Instrumented:
-    """The new body, and everything that was decided on the way.
+class Plan:
+    """The edits to make, and everything that was decided on the way.
 
     `own_urls` are tracking links and images of ours that the message carried already: it is a
     reply, a forward, or the same mail coming round again (their message rows tell which).
     """
 
-    body: bytes
     links: tuple[LinkOutcome, ...]
     image: ImageOutcome
     edits: tuple[Edit, ...]
-    own_urls: tuple[str, ...] = ()
+    own_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Instrumented(Plan):
+    """The new body with them."""
+
+    body: bytes
 
 
 def instrument(
@@ -145,7 +153,28 @@ def instrument(
     limits: Limits,
     checkpoint: Callable[[], None],
 ) -> Instrumented | Untouched:
-    """Track the links of a message and place the open image, or say why not.
+    """Track the links of a message and place the open image, or say why not; see `plan`."""
+    planned = plan(headers, body, request, minter, limits, checkpoint)
+    if isinstance(planned, Untouched):
+        return planned
+    return Instrumented(
+        planned.links,
+        planned.image,
+        planned.edits,
+        planned.own_urls,
+        apply(body, planned.edits),
+    )
+
+
+def plan(
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    request: Request,
+    minter: Minter,
+    limits: Limits,
+    checkpoint: Callable[[], None],
+) -> Plan | Untouched:
+    """Decide what is to be changed in a message, or say why nothing.
 
     `headers` are the top-level fields in their order, `body` has CRLF or bare LF line ends.
     `checkpoint` is called between parts and every few links; what it raises passes through.
@@ -255,16 +284,15 @@ class _Work:
             changes = self._with_image(part, raw, html, found, changes)
         self._edits += splice(raw, html, part.encoding, changes, part.start, self._newline)
 
-    def result(self) -> Instrumented | Untouched:
-        """Make the edits.  Raises Unreadable where the message would grow too large."""
+    def result(self) -> Plan | Untouched:
+        """Return the edits.  Raises Unreadable where the message would grow too large."""
         image = self._image or ImageOutcome(False, self._skipped)
         if not self._edits:
             return Untouched(self._skipped or self._nothing_done(image))
         growth = sum(len(edit.replacement) - len(edit.original) for edit in self._edits)
         if len(self._body) + growth > self._limits.max_message_bytes:
             raise Unreadable(Reason.GROWN_TOO_LARGE)
-        body = apply(self._body, self._edits)
-        return Instrumented(body, tuple(self._links), image, tuple(self._edits), tuple(self._own))
+        return Plan(tuple(self._links), image, tuple(self._edits), tuple(self._own))
 
     def _nothing_done(self, image: ImageOutcome) -> str:
         return image.reason if self._request.opens else Reason.NOTHING_TO_DO

@@ -32,12 +32,13 @@ from openclick_milter.controls import Controls, Removal, read_controls
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.draft import Transaction, draft_message
+from openclick_milter.gathered import GatheredBody
 from openclick_milter.instrument import (
-    Instrumented,
     Limits,
+    Plan,
     Request,
     Untouched,
-    instrument,
+    plan,
     refused_by_header,
 )
 from openclick_milter.minter import TokenMinter
@@ -94,7 +95,7 @@ class Submission:
     envelope_id: str | None = None
     recipients: list[str] = field(default_factory=list)
     fields: list[tuple[str, str]] = field(default_factory=list)
-    _chunks: list[bytes] = field(default_factory=list)
+    _body: GatheredBody = field(default_factory=GatheredBody)
     _size_bytes: int = 0
     _controls: Controls | None = None
     _draft: Message | None = None
@@ -117,7 +118,7 @@ class Submission:
         """Take a piece of the body; beyond the size limit only the size is kept."""
         self._size_bytes += len(chunk)
         if self._size_bytes <= self.world.config.milter.max_message_bytes:
-            self._chunks.append(chunk)
+            self._body.add(chunk)
 
     def end_of_message(self, queue_id: str) -> Edits:
         """Instrument, record, and return the edits; never raises."""
@@ -137,7 +138,7 @@ class Submission:
         if isinstance(result, Untouched):
             self._record_untouched(draft, result.reason)
             return Edits(removals)
-        return Edits(removals, result.body)
+        return Edits(removals, result)
 
     def leave(self, queue_id: str, reason: str) -> None:
         """Write down why the message is left as it came, instead of `end_of_message`."""
@@ -206,8 +207,8 @@ class Submission:
         except KeyFault:
             return None
 
-    def _instrument_and_record(self, draft: Message) -> Instrumented | Untouched:
-        """Return what is to be sent to Postfix, once its row is on disk.
+    def _instrument_and_record(self, draft: Message) -> bytes | Untouched:
+        """Return the body to send to Postfix, once its row is on disk.
 
         Raises DeadlineExceeded, NotRecorded, KeyFault.
         """
@@ -220,21 +221,20 @@ class Submission:
             draft.copy,
             with_image=draft.opens,
         )
-        result = self._instrument(draft, minter, deadline)
-        if isinstance(result, Untouched):
-            return result
-        if comes_again(draft.message_id, result.own_urls, minter, self.world.rows.maybe_message):
+        planned = self._plan(draft, minter, deadline)
+        if isinstance(planned, Untouched):
+            return planned
+        if comes_again(draft.message_id, planned.own_urls, minter, self.world.rows.maybe_message):
             return Untouched(Reason.COMES_AGAIN)
-        row = _completed(draft, result)
+        row = _completed(draft, planned)
+        body = self._body.edited(planned.edits)
         self.world.recorder.record(row).wait(deadline - self.world.monotonic())
         self.world.counters.add("instrumented")
         self.world.counters.add("links", sum(link.tracked for link in row.links))
-        _log_instrumented(row, result)
-        return result
+        _log_instrumented(row, planned)
+        return body
 
-    def _instrument(
-        self, draft: Message, minter: TokenMinter, deadline: float
-    ) -> Instrumented | Untouched:
+    def _plan(self, draft: Message, minter: TokenMinter, deadline: float) -> Plan | Untouched:
         settings = self.world.config.milter
         room = envelope.body_room_bytes(settings.max_message_bytes, self.fields, self.recipients)
         if self._size_bytes > room:
@@ -250,9 +250,8 @@ class Submission:
             unsubscribe_urls=envelope.unsubscribe_urls(self.fields),
             conditional_comments=settings.conditional_comments,
         )
-        body, self._chunks = b"".join(self._chunks), []
         limits = Limits(max_message_bytes=room)
-        return instrument(self.fields, body, request, minter, limits, checkpoint)
+        return plan(self.fields, self._body.content(), request, minter, limits, checkpoint)
 
     def _record_untouched(self, draft: Message, reason: str) -> None:
         """Log and record why a message is untouched, without making the mail wait."""
@@ -264,7 +263,7 @@ class Submission:
             log.warning(line(draft.queue_id, "row not recorded", reason=fault))
 
 
-def _completed(draft: Message, result: Instrumented) -> Message:
+def _completed(draft: Message, result: Plan) -> Message:
     return replace(
         draft,
         outcome=Outcome.INSTRUMENTED,
@@ -276,7 +275,7 @@ def _completed(draft: Message, result: Instrumented) -> Message:
     )
 
 
-def _log_instrumented(row: Message, result: Instrumented) -> None:
+def _log_instrumented(row: Message, result: Plan) -> None:
     log.info(
         line(
             row.queue_id,
