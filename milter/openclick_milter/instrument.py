@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from openclick_milter.destinations import destination, is_byte_safe
 from openclick_milter.links import EndedIn, Link, Scan, scan
+from openclick_milter.outcomes import ImageOutcome, Instrumented, LinkOutcome, Plan, Untouched
 from openclick_milter.parts import Limits, Part, find_parts, header_refusal, hides_html
 from openclick_milter.reasons import Reason, Unreadable
 from openclick_milter.splice import (
@@ -93,56 +94,6 @@ class Request:
     unsubscribe_urls: frozenset[str] = frozenset()
     conditional_comments: bool = False
     signed_ok: bool = False
-
-
-class LinkOutcome(NamedTuple):
-    """What became of one link: `link_index` counts the message's links and is sealed in its token.
-
-    `part` counts the message's entities, 0 being the message itself; `reason` is "" where the link
-    is tracked.
-    """
-
-    link_index: int
-    part: int
-    destination: str
-    tracked: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class ImageOutcome:
-    """Whether the open image was placed, and where, or why not."""
-
-    placed: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Untouched:
-    """Nothing is to be changed, for this reason."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The edits to make, and everything that was decided on the way.
-
-    `own_urls` are tracking links and images of ours that the message carried already: it is a
-    reply, a forward, or the same mail coming round again (their message rows tell which).
-    """
-
-    links: tuple[LinkOutcome, ...]
-    image: ImageOutcome
-    edits: tuple[Edit, ...]
-    own_urls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Instrumented(Plan):
-    """The new body with them."""
-
-    body: bytes
 
 
 def instrument(
