@@ -31,7 +31,7 @@ _QUOTED = re.compile(r'(?<!\\)"(?>[^"\\]|\\.)*"')
 _AROUND_AT = re.compile(r"\s*@\s*")
 _ANGLED = re.compile(r"<([^<>]*)>")
 _BARE = re.compile(r"(?<![^\s,;:<>@])[^\s,;:<>@]*@[^\s,;<>@]+")
-_WEB_TARGET = re.compile(r"<\s*(https?://[^<>\s]+)\s*>", re.IGNORECASE)
+_WEB = re.compile(r"https?://.", re.IGNORECASE)
 
 
 def clean_text(value: str) -> str:
@@ -95,9 +95,14 @@ def app_headers(fields: HeaderFields, prefix: str, vendors: bool = False) -> dic
 
 
 def unsubscribe_urls(fields: HeaderFields) -> frozenset[str]:
-    """Return the http and https targets of List-Unsubscribe (RFC 2369, 3.2)."""
+    """Return the http and https targets of List-Unsubscribe (RFC 2369, 3.2).
+
+    White space inside angle brackets counts for nothing (RFC 2369, 2): Postfix and many programs
+    fold a long target in its middle.
+    """
     values = [clean_text(v) for name, v in fields if name.lower() == "list-unsubscribe"]
-    return frozenset(target for value in values for target in _WEB_TARGET.findall(value))
+    targets = ("".join(angled.split()) for value in values for angled in _ANGLED.findall(value))
+    return frozenset(target for target in targets if _WEB.match(target))
 
 
 def body_room_bytes(
