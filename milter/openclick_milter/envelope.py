@@ -13,6 +13,7 @@ from email.header import decode_header, make_header
 
 from openclick.names import BadName, domain_name
 from openclick_milter.controls import HeaderFields, is_control
+from openclick_milter.parts import header_bytes
 
 MAX_SUBJECT_CHARS = 998
 MAX_APP_HEADERS = 25
@@ -112,13 +113,11 @@ def body_room_bytes(
 
     The limit is on the queue file; what is handed back is the body alone.
     """
-    # Name, colon, blank, value, CRLF.
-    header = sum(len(name) + len(value.encode("utf-8", "replace")) + 4 for name, value in fields)
     envelope_bytes = sum(
         _RECIPIENT_FORMS * len(recipient.encode("utf-8", "replace")) + _RECIPIENT_BYTES
         for recipient in recipients
     )
-    room = max_message_bytes - header - envelope_bytes - _POSTFIX_OWN_BYTES
+    room = max_message_bytes - header_bytes(fields) - envelope_bytes - _POSTFIX_OWN_BYTES
     return room * _BODY_BYTES_A_LONG_LINE // (_BODY_BYTES_A_LONG_LINE + 1)
 
 

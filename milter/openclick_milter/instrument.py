@@ -19,7 +19,14 @@ from typing import Protocol
 
 from openclick_milter.destinations import destination, is_byte_safe
 from openclick_milter.links import EndedIn, Link, Scan, scan
-from openclick_milter.parts import Limits, Part, find_parts, header_refusal, hides_html
+from openclick_milter.parts import (
+    Limits,
+    Part,
+    find_parts,
+    header_bytes,
+    header_refusal,
+    hides_html,
+)
 from openclick_milter.reasons import Reason, Unreadable
 from openclick_milter.splice import IDENTITY, Change, Edit, LineRoom, apply, decode, splice, undo
 
@@ -152,7 +159,7 @@ def instrument(
         return Untouched(fault.reason)
 
 
-def refused_by_header(headers: Sequence[tuple[str, str]], request: Request) -> str:
+def refused_by_header(headers: Sequence[tuple[str, str]], request: Request, limits: Limits) -> str:
     """Say from its header why a message will stay untouched, "" where its body has to be seen.
 
     Asked at the end of the headers, so that Postfix need not hand the body over for nothing.
@@ -161,6 +168,8 @@ def refused_by_header(headers: Sequence[tuple[str, str]], request: Request) -> s
         return Reason.NOTHING_ASKED
     if not request.signed_ok and any(name.lower() == "dkim-signature" for name, _ in headers):
         return Reason.DKIM_SIGNED
+    if header_bytes(headers) > limits.max_top_header_bytes:
+        return Reason.HEADER_TOO_LONG
     return header_refusal(headers)
 
 
@@ -168,7 +177,7 @@ def _check_message(
     headers: Sequence[tuple[str, str]], body: bytes, request: Request, limits: Limits
 ) -> None:
     """Refuse what can be refused without looking at the body.  Raises Unreadable."""
-    refusal = refused_by_header(headers, request)
+    refusal = refused_by_header(headers, request, limits)
     if refusal:
         raise Unreadable(refusal)
     if len(body) > limits.max_message_bytes:

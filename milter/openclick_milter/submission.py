@@ -160,8 +160,11 @@ class Submission:
         self._draft = self._draft_row(queue_id, domain, decision)
         refusal = decision.why_off
         if decision.tracks:
-            request = Request(opens=decision.opens.on, clicks=decision.clicks.on)
-            refusal = refused_by_header(self.fields, request)
+            request = Request(
+                opens=decision.opens.on,
+                clicks=decision.clicks.on,
+            )
+            refusal = refused_by_header(self.fields, request, Limits())
         if not refusal:
             return Next.READ_BODY
         self._record_untouched(self._draft, refusal)

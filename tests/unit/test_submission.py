@@ -387,6 +387,16 @@ def test_signed_mail_keeps_its_signed_control_headers(milter: Milter) -> None:
     assert ["already DKIM-signed"] == [row.reason for row in milter.rows()]
 
 
+def test_a_header_beyond_the_bound(milter: Milter) -> None:
+    """The body is not even read."""
+    fields = [*FIELDS, *[("X-Filler", "x" * 90_000)] * 5]
+
+    decided, _ = milter.send(fields)
+
+    assert Next.ACCEPT is decided
+    assert ["header too long"] == [row.reason for row in milter.rows()]
+
+
 def test_mail_that_is_too_large(milter: Milter) -> None:
     """Beyond the bound only the size is kept, and the message passes."""
     milter.configure(max_message_bytes=10_000)
