@@ -121,6 +121,7 @@ class Offline:
             clicks=decision.clicks.on,
             unsubscribe_urls=envelope.unsubscribe_urls(mail.fields),
             conditional_comments=self.config.milter.conditional_comments,
+            signed_ok=self.config.milter.instrument_signed,
         )
 
     def limits(self, mail: Mail) -> Limits:

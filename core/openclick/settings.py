@@ -240,6 +240,12 @@ class MilterSettings:
         BOOLEAN,
         "Whether links inside Outlook's conditional comments are tracked too.",
     )
+    instrument_signed: bool = _option(
+        False,
+        BOOLEAN,
+        "Whether mail that already carries a DKIM-Signature is instrumented too.  That breaks the "
+        "signature: switch it on only where a later signer replaces it.",
+    )
     deadline_seconds: float = _option(
         5.0,
         _seconds(0.1, 60),

@@ -163,6 +163,7 @@ class Submission:
             request = Request(
                 opens=decision.opens.on,
                 clicks=decision.clicks.on,
+                signed_ok=settings.instrument_signed,
             )
             refusal = refused_by_header(self.fields, request, Limits())
         if not refusal:
@@ -245,6 +246,7 @@ class Submission:
             clicks=draft.clicks,
             unsubscribe_urls=envelope.unsubscribe_urls(self.fields),
             conditional_comments=settings.conditional_comments,
+            signed_ok=settings.instrument_signed,
         )
         body, self._chunks = b"".join(self._chunks), []
         limits = Limits(max_message_bytes=room)

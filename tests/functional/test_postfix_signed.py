@@ -3,12 +3,16 @@
 import pytest
 
 from support import messages
-from support.deployment import DOMAIN, Deployment
+from support.deployment import DOMAIN, Deployment, deploy
+from support.dns_server import DnsServer
 from support.fixtures import requires_private_postfix
+from support.installation import Installation
 from support.messages import part
 from support.passage import passed, row_of
+from support.postfix import PrivatePostfix
 from support.reading import tracking_links
 from support.smtp_sink import SmtpSink
+from support.webhook_receiver import WebhookReceiver
 
 pytestmark = requires_private_postfix
 
@@ -205,3 +209,31 @@ class TestDkimSigned:
         _, arrived = passed(deployment.submission, sink, raw)
 
         assert raw.replace(b"X-Anypost-Track-Opens: true\r\n", b"") == arrived
+
+
+class TestSignedMailIsInstrumented:
+    """`milter.instrument_signed`: a signer behind OpenClick replaces the signature."""
+
+    def test_links_are_tracked_and_covered_headers_stay(
+        self,
+        postfix: PrivatePostfix,
+        dns_server: DnsServer,
+        receiver: WebhookReceiver,
+        sink: SmtpSink,
+    ) -> None:
+        """Signed mail is tracked like any other; S/MIME stays as it is all the same."""
+        headers = {"DKIM-Signature": SIGNATURE.format(names="From:X-Anypost-Topic")} | TOGGLES
+        signed, smime = messages.newsletter(headers=headers), mail(smime_signed())
+        with Installation() as installation:
+            milter = {"instrument_signed": True}
+            own = deploy(installation, postfix, dns_server, receiver, "signed", milter=milter)
+
+            sent, arrived = passed(own.submission, sink, signed)
+            _, left = passed(own.submission, sink, smime)
+            row = row_of(own, sent.queue_id)
+
+        assert 7 == len(tracking_links(arrived))
+        assert b"\r\nX-Anypost-Topic: news\r\n" in arrived
+        assert b"X-Anypost-Track-Opens" not in arrived
+        assert "instrumented" == row.outcome
+        assert smime == left

@@ -387,6 +387,17 @@ def test_signed_mail_keeps_its_signed_control_headers(milter: Milter) -> None:
     assert ["already DKIM-signed"] == [row.reason for row in milter.rows()]
 
 
+def test_signed_mail_is_instrumented_where_the_setting_says_so(milter: Milter) -> None:
+    """A later signer replaces the signature; the body is read and edited."""
+    milter.configure(instrument_signed=True)
+
+    decided, edits = milter.send([("DKIM-Signature", "v=1; h=from; b=x"), *FIELDS])
+
+    assert Next.READ_BODY is decided
+    assert edits.body is not None
+    assert [Outcome.INSTRUMENTED] == [row.outcome for row in milter.rows()]
+
+
 def test_a_header_beyond_the_bound(milter: Milter) -> None:
     """The body is not even read."""
     fields = [*FIELDS, *[("X-Filler", "x" * 90_000)] * 5]
