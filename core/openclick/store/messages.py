@@ -71,15 +71,16 @@ class MessageLog:
     def sweep(self, before: Instant, limit: int) -> int:
         """Remove at most `limit` rows made before an instant; return how many there were.
 
-        The key begins with the instant (an email_id is a UUIDv7), so no further index is needed.
+        The key begins with an instant (an email_id is a UUIDv7), so no further index is needed.
+        A copy that waited between two passes has an older one than its row: such a row stays.
         Raises StoreFault.
         """
         with self._database.transaction() as connection:
             return connection.execute(
                 "DELETE FROM messages WHERE (email_id, copy) IN "
-                "(SELECT email_id, copy FROM messages WHERE email_id < ? "
+                "(SELECT email_id, copy FROM messages WHERE email_id < ? AND created_at < ? "
                 "ORDER BY email_id LIMIT ?)",
-                (first_email_id(before), limit),
+                (first_email_id(before), before, limit),
             ).rowcount
 
     def stop_checkpoints(self) -> None:
