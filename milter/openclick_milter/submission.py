@@ -31,7 +31,7 @@ from openclick_milter import envelope
 from openclick_milter.controls import Controls, Removal, read_controls
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
-from openclick_milter.draft import Transaction, draft_message
+from openclick_milter.draft import Transaction, bare_message, draft_message
 from openclick_milter.instrument import (
     Instrumented,
     Limits,
@@ -97,6 +97,7 @@ class Submission:
     _chunks: list[bytes] = field(default_factory=list)
     _size_bytes: int = 0
     _controls: Controls | None = None
+    _domain: SendingDomain | None = None
     _draft: Message | None = None
 
     def is_foreign(self) -> bool:
@@ -153,7 +154,7 @@ class Submission:
         for complaint in self._controls.complaints:
             log.warning(line(queue_id, complaint))
         name = envelope.sending_domain(self.fields, self.sender)
-        domain = self.world.domains.lookup(name) if name else None
+        self._domain = domain = self.world.domains.lookup(name) if name else None
         decision = decide(self._controls.toggles, domain)
         if domain is None:
             return self._without_body()
@@ -177,18 +178,36 @@ class Submission:
         return Next.SKIP_BODY if removals else Next.ACCEPT
 
     def _untouched_by_fault(self, queue_id: str, reason: str) -> Next:
-        self._draft = None
+        """Let the message go; where its domain is known, the row says why (DESIGN 3.9)."""
+        row, self._draft = self._draft or self._maybe_bare_row(queue_id), None
         self.world.counters.add("faults")
-        log.error(line(queue_id, "untouched", reason=reason))
+        if row is None:
+            log.error(line(queue_id, "untouched", reason=reason))
+        else:
+            self._record_untouched(row, reason)
         return self._without_body()
+
+    def _maybe_bare_row(self, queue_id: str) -> Message | None:
+        """Return a row without what a fault may have come from, None where there can be none."""
+        if self._domain is None:
+            return None
+        try:
+            world = self.world
+            return bare_message(
+                self._transaction(queue_id), self._domain, world.now(), world.randomness
+            )
+        except Exception:  # noqa: BLE001 - the fault that led here is in the log already
+            return None
+
+    def _transaction(self, queue_id: str) -> Transaction:
+        return Transaction(
+            self.client, queue_id, self.sender, self.recipients, self.envelope_id, self.fields
+        )
 
     def _draft_row(self, queue_id: str, domain: SendingDomain, decision: Decision) -> Message:
         assert self._controls is not None
-        transaction = Transaction(
-            self.client, queue_id, self.sender, self.recipients, self.envelope_id, self.fields
-        )
         return draft_message(
-            transaction,
+            self._transaction(queue_id),
             domain,
             decision,
             self._controls,

@@ -520,6 +520,30 @@ def test_a_fault_of_ours(milter: Milter, caplog: pytest.LogCaptureFixture, stage
     assert [f"{QUEUE_ID}: internal error"] == [t for t in lines(caplog) if "untouched" not in t]
 
 
+def test_a_fault_of_ours_has_a_row_where_the_domain_is_known(
+    milter: Milter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the end of the headers too: the row says what is certain, and why (DESIGN 1.8, 3.9)."""
+    caplog.set_level(logging.INFO)
+    clocks = iter([_broken])
+    milter.change(now=lambda: next(clocks, lambda _: NOW)(0))
+
+    decided, edits = milter.send([*FIELDS, CONTROL])
+
+    assert Next.SKIP_BODY is decided
+    assert Edits((Removal(CONTROL[0], 1),)) == edits
+    [row] = milter.rows()
+    assert (Outcome.UNTOUCHED, DOMAIN) == (row.outcome, row.sending_domain)
+    assert (("anna@reader.example",), None) == (row.recipients, row.subject)
+    reason = "internal error OSError('no randomness today')"
+    assert reason == row.reason
+    assert [
+        f"{QUEUE_ID}: internal error",
+        f'{QUEUE_ID}: untouched reason="{reason}" domain={DOMAIN}',
+    ] == lines(caplog)
+    assert {"untouched": 1, "faults": 1} == milter.counters.snapshot()
+
+
 def _broken(_size: int) -> bytes:
     raise OSError("no randomness today")
 
