@@ -49,6 +49,8 @@ MAX_LINKS = 65_536
 _LINKS_PER_CHECKPOINT = 64
 _PGP = b"-----BEGIN PGP "
 _PGP_LINE = re.compile(rb"^" + _PGP, re.MULTILINE)
+# In HTML a line begins after a tag as well; which tag, only a tree would tell.
+_PGP_LINE_IN_HTML = re.compile(rb"(?:^|>)[ \t]*" + _PGP, re.MULTILINE)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _ESCAPE = b"\x1b"
 # The two paths of a tracking URL (docs: tokens); the minter says whether the token is one of ours.
@@ -192,7 +194,7 @@ def _html_parts(parts: list[Part], body: bytes) -> list[Part]:
         raise Unreadable(next(telling, Reason.NO_HTML))
     for part in parts:
         if part.content_type.startswith("text/") and part not in html and not part.left:
-            _refuse_pgp(_text(part, body))
+            _refuse_pgp(_text(part, body), _PGP_LINE)
     return html
 
 
@@ -207,9 +209,9 @@ def _text(part: Part, body: bytes) -> bytes:
         return raw
 
 
-def _refuse_pgp(text: bytes) -> None:
+def _refuse_pgp(text: bytes, line: re.Pattern[bytes]) -> None:
     """Raise Unreadable where a line opens inline PGP, which any change would break."""
-    if _PGP in text and _PGP_LINE.search(text):
+    if _PGP in text and line.search(text):
         raise Unreadable(Reason.INLINE_PGP)
 
 
@@ -241,7 +243,7 @@ class _Work:
         self._checkpoint()
         raw = self._body[part.start : part.end]
         html = decode(raw, part.encoding)
-        _refuse_pgp(html)
+        _refuse_pgp(html, _PGP_LINE_IN_HTML)
         reason = _uneditable(html, part.charset)
         if reason:
             self._skipped = self._skipped or reason

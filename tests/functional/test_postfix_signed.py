@@ -78,6 +78,13 @@ def inline_pgp_in_html() -> bytes:
     return messages.text_part("html", html, "quoted-printable", "utf-8")
 
 
+def inline_pgp_behind_a_tag() -> bytes:
+    """HTML of a webmail whose every line is a <div>."""
+    lines = "".join(f"<div>{line}</div>" for line in PGP_MESSAGE.split("\r\n"))
+    html = f"<html><body>{lines}{PAGE}</body></html>\n"
+    return messages.text_part("html", html, "quoted-printable", "utf-8")
+
+
 def signed_deep_inside() -> bytes:
     """A mailing list's footer, an HTML part, beside the signed content."""
     footer = messages.text_part("html", PAGE, "7bit", "us-ascii")
@@ -91,6 +98,7 @@ ENTITIES = {
     "application/x-pkcs7-mime": (smime_opaque("application/x-pkcs7-mime"), "S/MIME"),
     "inline PGP in text": (inline_pgp_in_text(), "inline PGP"),
     "inline PGP in HTML": (inline_pgp_in_html(), "inline PGP"),
+    "inline PGP behind a tag": (inline_pgp_behind_a_tag(), "inline PGP"),
 }
 
 
@@ -138,7 +146,7 @@ class TestSignedOrEncrypted:
 
     def test_words_that_only_look_like_pgp(self, deployment: Deployment, sink: SmtpSink) -> None:
         """A newsletter that mentions BEGIN PGP in the middle of a line is tracked."""
-        html = PAGE.replace("Shop", "what <code>-----BEGIN PGP MESSAGE-----</code> means")
+        html = PAGE.replace("Shop", "what &quot;-----BEGIN PGP MESSAGE-----&quot; means")
         raw = messages.html_only(html=html)
 
         _, arrived = passed(deployment.submission, sink, raw)
