@@ -154,7 +154,9 @@ class Offline:
             return False
         try:
             with closing(open_store(self.config.store.url).message_reader()) as reader:
-                return comes_again(message_id, result.own_urls, minter, reader.maybe_message)
+                return comes_again(
+                    message_id, result.own_urls, minter, reader.maybe_message, lambda: None
+                )
         except StoreFault:
             return False
 

@@ -286,6 +286,7 @@ class _Work:
     def _own_urls(self, html: bytes) -> Iterator[str]:
         if b"/o/" in html or b"/c/" in html:
             for match in _MAYBE_OWN.finditer(html):
+                self._checkpoint()
                 url = match[0].decode("ascii", "replace")
                 if self._minter.is_own(url):
                     yield url

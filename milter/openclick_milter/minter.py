@@ -1,15 +1,19 @@
 """Makes the tracking links and the open image's address of one copy of a message.
 
 The bridge between `instrument`, which knows no keys, and `openclick.tokens`.  One minter serves one
-copy and is thrown away with it.
+copy and is thrown away with it.  A token of a key that is not held has the keys read again, since
+it may have been sealed with one that is a moment old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from openclick.keys import KeyFault
+from openclick.logs import line
 from openclick.names import domain_name
 from openclick.settings import LinkSettings
 from openclick.tokens import (
@@ -18,21 +22,29 @@ from openclick.tokens import (
     KeyRing,
     Kind,
     Token,
+    UnknownKey,
     tracking_path,
 )
+
+log = logging.getLogger(__name__)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class TokenMinter:
-    """Seals links for one copy; `tracking_domain` is an A-label name in lower case."""
+    """Seals links for one copy; `tracking_domain` is an A-label name in lower case.
+
+    `reread` reads the keys again, at most once a second (`KeyDirectory.reread`); without it a token
+    of an unknown key is not ours.
+    """
 
     ring: KeyRing
     links: LinkSettings
     tracking_domain: str
     email_id: bytes
     copy: bytes
+    reread: Callable[[], KeyRing] | None = None
 
     def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
         """Return the tracking link of each number and destination, in their order.
@@ -61,9 +73,21 @@ class TokenMinter:
         try:
             parts = urlsplit(url)
             kind, _, text = parts.path.lstrip("/").partition("/")
-            return self.ring.open(Kind(kind), domain_name(parts.hostname or ""), text)
+            return self._opened(Kind(kind), domain_name(parts.hostname or ""), text)
         except (ValueError, BadToken):
             return None
+        except KeyFault as fault:
+            log.warning(line("keys", "not read again", reason=fault))
+            return None
+
+    def _opened(self, kind: Kind, domain: str, text: str) -> Token:
+        """Open a token.  Raises BadToken, and KeyFault where the keys cannot be read again."""
+        try:
+            return self.ring.open(kind, domain, text)
+        except UnknownKey:
+            if self.reread is None:
+                raise
+            return self.reread().open(kind, domain, text)
 
     def _urls(self, kind: Kind, tokens: list[Token]) -> list[str]:
         port = self.links.port

@@ -228,18 +228,26 @@ class Submission:
 
         Raises DeadlineExceeded, NotRecorded, KeyFault.
         """
-        deadline = self.world.monotonic() + self.world.config.milter.deadline_seconds
+        seconds = self.world.config.milter.deadline_seconds
+        deadline = self.world.monotonic() + seconds
+
+        def checkpoint() -> None:
+            if self.world.monotonic() > deadline:
+                raise DeadlineExceeded(f"not done within {seconds:g} s")
+
         minter = TokenMinter(
             self.world.keys.ring(),
             self.world.config.links,
             draft.tracking_domain,
             draft.email_id,
             draft.copy,
+            self.world.keys.reread,
         )
-        result = self._instrument(draft, minter, deadline)
+        result = self._instrument(draft, minter, checkpoint)
         if isinstance(result, Untouched):
             return result
-        if comes_again(draft.message_id, result.own_urls, minter, self.world.rows.maybe_message):
+        maybe_message = self.world.rows.maybe_message
+        if comes_again(draft.message_id, result.own_urls, minter, maybe_message, checkpoint):
             return Untouched(Reason.COMES_AGAIN)
         row = _completed(draft, result)
         self.world.recorder.record(row).wait(deadline - self.world.monotonic())
@@ -249,17 +257,12 @@ class Submission:
         return result
 
     def _instrument(
-        self, draft: Message, minter: TokenMinter, deadline: float
+        self, draft: Message, minter: TokenMinter, checkpoint: Callable[[], None]
     ) -> Instrumented | Untouched:
         settings = self.world.config.milter
         room = envelope.body_room_bytes(settings.max_message_bytes, self.fields, self.recipients)
         if self._size_bytes > room:
             return Untouched(Reason.MESSAGE_TOO_LARGE)
-
-        def checkpoint() -> None:
-            if self.world.monotonic() > deadline:
-                raise DeadlineExceeded(f"not done within {settings.deadline_seconds:g} s")
-
         request = Request(
             opens=draft.opens,
             clicks=draft.clicks,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from openclick.keys import KeyDirectory, rotate_keys
+from openclick.keys import KeyDirectory, load_keys, rotate_keys
 from openclick.messages import Labels, LinkRecord, Message, Outcome
 from openclick.settings import Config, LinkSettings, MilterSettings
 from openclick.store import Store, open_store
@@ -25,6 +25,7 @@ from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.identity import sealed_header
+from openclick_milter.minter import TokenMinter
 from openclick_milter.recorder import MessageRecorder
 from openclick_milter.rows import MessageRows
 from openclick_milter.submission import Edits, Next, Submission, World
@@ -608,6 +609,43 @@ def test_the_same_mail_coming_round_again_is_left(milter: Milter) -> None:
     assert [Outcome.INSTRUMENTED, Outcome.UNTOUCHED] == sorted(
         (row.outcome for row in milter.rows()), key=str
     )
+
+
+def test_a_link_sealed_with_a_key_of_a_moment_ago_is_ours(milter: Milter) -> None:
+    """A key id that is not held has the keys read again (DESIGN 4): no link is wrapped twice."""
+    milter.world.keys.ring()
+    rotate_keys(str(milter.key_directory))
+    other = TokenMinter(
+        load_keys(str(milter.key_directory)), LinkSettings(), TRACKING_DOMAIN, EMAIL_ID, b"copy"
+    )
+    url = other.link_urls([(0, DESTINATION)])[0]
+    milter.clock.advance(2)
+
+    milter.send(body=f'<html><body><a href="{url}">Boots</a></body></html>'.encode())
+
+    [row] = milter.rows()
+    assert [(url, False, "already tracked")] == [
+        (link.destination, link.tracked, link.reason) for link in row.links
+    ]
+    assert (0, 1) == milter.world.keys.ring().key_ids
+
+
+def test_tokens_of_strangers_cost_one_look_a_second(milter: Milter) -> None:
+    """However many URLs look like tokens of a key that is not held."""
+    links = [
+        f'<a href="https://track.kontor.example/c/{letter}{"A" * 63}">x</a>\r\n'
+        for letter in "BCDEFGHIJKLMNOPQRSTUVWXYZ"
+    ]
+    milter.send()
+    milter.clock.advance(2)
+    rotate_keys(str(milter.key_directory))
+    reads: list[None] = []
+    milter.world.keys._read = lambda: reads.append(None)  # type: ignore[method-assign]
+
+    for _ in range(3):
+        milter.send(body="".join(links).encode())
+
+    assert [None] == reads
 
 
 def test_a_reply_keeps_quoted_links_and_gets_its_own_image(milter: Milter) -> None:

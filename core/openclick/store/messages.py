@@ -11,7 +11,7 @@ from pathlib import Path
 from openclick.ids import first_email_id
 from openclick.instants import Instant
 from openclick.messages import Labels, LinkRecord, Message, Outcome
-from openclick.store.database import Database, open_reading, open_writing
+from openclick.store.database import BUSY_SECONDS, Database, open_reading, open_writing
 
 FILE_NAME = "messages.db"
 _SCHEMA = "messages"
@@ -96,8 +96,10 @@ class MessageLog:
 class MessageReader:
     """The reading side."""
 
-    def __init__(self, directory: Path) -> None:
-        self._database: Database = open_reading(directory / FILE_NAME, _SCHEMA)
+    def __init__(self, directory: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._database: Database = open_reading(
+            directory / FILE_NAME, _SCHEMA, busy_seconds=busy_seconds
+        )
 
     def maybe_message(self, email_id: bytes, copy: bytes) -> Message | None:
         """Return the row of one copy, or None where a successful read finds none."""
