@@ -374,6 +374,7 @@ def test_the_split_is_told_as_it_is_tested() -> None:
 
     told = (DOCS / "per-recipient.md").read_text("utf-8")
 
+    assert "  -o smtpd_milters=\n" in told.partition("oc_split unix")[0]
     for name, value in constants["INJECT"].items():
         assert f"  -o {name}={value.replace(', ', ',')}\n" in told
     assert constants["TRANSPORT"] in told
