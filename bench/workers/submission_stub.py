@@ -56,6 +56,9 @@ class _RecordsNothing(MessageRecorder):
         ticket.settle()
         return ticket
 
+    def leave(self, message: Message) -> None:
+        """Write it nowhere."""
+
 
 def make_world(directory: Path) -> World:
     """Return what a submission needs; one key is made in `directory`."""

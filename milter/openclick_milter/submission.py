@@ -282,6 +282,8 @@ class Submission:
             self.world.recorder.leave(replace(draft, reason=reason))
         except NotRecorded as fault:
             log.warning(line(draft.queue_id, "row not recorded", reason=fault))
+        except Exception:  # asked where a fault is being dealt with: there is nobody to catch it
+            log.exception(line(draft.queue_id, "internal error"))
 
 
 def _completed(draft: Message, result: Instrumented) -> Message:

@@ -545,6 +545,28 @@ def test_a_fault_of_ours_has_a_row_where_the_domain_is_known(
     assert {"untouched": 1, "faults": 1} == milter.counters.snapshot()
 
 
+class _BrokenRecorder(MessageRecorder):
+    def leave(self, message: Message) -> None:
+        raise AttributeError("no rows today")
+
+
+@pytest.mark.parametrize("toggle", ["yes", "no"])
+def test_a_fault_in_dealing_with_a_fault(
+    idle: Milter, caplog: pytest.LogCaptureFixture, toggle: str
+) -> None:
+    """Even a recorder that is broken itself stops no mail, at either end."""
+    housekeeping = Housekeeping(idle.counters, lambda: 10_000, lambda: NOW, NOW)
+    idle.configure(max_message_bytes=10_000)
+    idle.change(recorder=_BrokenRecorder(idle.store, housekeeping, time.monotonic))
+    toggles = [(f"X-Anypost-Track-{what}", toggle) for what in ("Opens", "Clicks")]
+
+    _, edits = idle.send([*FIELDS, *toggles], HTML + b"x" * 20_000)
+
+    assert edits.body is None
+    assert 2 == len(edits.removals)
+    assert f"{QUEUE_ID}: internal error" in lines(caplog)
+
+
 def _broken(_size: int) -> bytes:
     raise OSError("no randomness today")
 
