@@ -121,6 +121,7 @@ class Offline:
             clicks=decision.clicks.on,
             unsubscribe_urls=envelope.unsubscribe_urls(mail.fields),
             conditional_comments=self.config.milter.conditional_comments,
+            signed_ok=self.config.milter.instrument_signed,
         )
 
     def limits(self, mail: Mail) -> Limits:
@@ -153,7 +154,9 @@ class Offline:
             return False
         try:
             with closing(open_store(self.config.store.url).message_reader()) as reader:
-                return comes_again(message_id, result.own_urls, minter, reader.maybe_message)
+                return comes_again(
+                    message_id, result.own_urls, minter, reader.maybe_message, lambda: None
+                )
         except StoreFault:
             return False
 

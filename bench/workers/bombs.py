@@ -102,6 +102,13 @@ def _long_part_header(size: int) -> bytes:
     return header + line * (room // len(line)) + b"\r\n" + _HTML + b"\r\n" + _END
 
 
+def _folded_part_header(size: int) -> bytes:
+    """Four parts, each with one field of nothing but folds, which grows with the size."""
+    folds = b" \r\n" * (min(size // 5, _MAX_FIELD_BYTES) // 3)
+    header = f"--{_MARK}\r\nContent-Type: text/html\r\nX-A: b\r\n".encode("ascii") + folds
+    return (header + b"\r\n" + _HTML + b"\r\n") * 4 + _END
+
+
 def _field(name: str, unit: str, before: str = "", after: str = "") -> MakeBomb:
     def make(size: int) -> Bomb:
         value = before + unit * (min(size, _MAX_FIELD_BYTES) // len(unit)) + after
@@ -113,7 +120,8 @@ def _field(name: str, unit: str, before: str = "", after: str = "") -> MakeBomb:
 
 def _fields(name: str, value: str) -> MakeBomb:
     def make(size: int) -> Bomb:
-        many = [(name, value)] * (size // (len(name) + len(value) + 4))
+        # Four fifths: a header of over 409,600 bytes is refused before anybody reads it.
+        many = [(name, value)] * (size * 4 // 5 // (len(name) + len(value) + 4))
         return Bomb([_FROM, ("Content-Type", "text/html"), *many], _HTML)
 
     return make
@@ -168,6 +176,7 @@ BOMBS: dict[str, MakeBomb] = {
     "mime: deep within bounds": _multipart(_deep_within_bounds),
     "mime: like boundaries": _multipart(_like_boundaries),
     "mime: long part header": _multipart(_long_part_header),
+    "mime: folded part header": _multipart(_folded_part_header),
     # Header
     "field: addresses": _field("To", "a@b.example, "),
     "field: From addresses": _field("From", "a@b.example, "),
@@ -176,6 +185,7 @@ BOMBS: dict[str, MakeBomb] = {
     "field: encoded words": _field("Subject", "=?utf-8?q?=41?= "),
     "field: half encoded words": _field("Subject", "=?a?q?"),
     "field: folds": _field("Subject", "x\n "),
+    "field: folds of nothing": _field("Content-Disposition", "\n ", "inline"),
     "field: unsubscribe targets": _field("List-Unsubscribe", "<https://h.example/>, "),
     "field: unsubscribe open": _field("List-Unsubscribe", "<https://"),
     "field: tags": _field("X-Anypost-Tags", "a,"),

@@ -57,7 +57,7 @@ class _RecordsNothing(MessageRecorder):
         return ticket
 
     def leave(self, message: Message) -> None:
-        """Nobody waits for it."""
+        """Write it nowhere."""
 
 
 def make_world(directory: Path) -> World:

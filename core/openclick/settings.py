@@ -21,6 +21,9 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})+\Z")
 
+# An address holds 107 bytes (unix(7)); a milter binds PATH.PID first, with a pid of up to 7 digits.
+_MAX_SOCKET_PATH_BYTES = 99
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -114,10 +117,8 @@ def _parse_host_port(value: Any) -> HostPort:
 
 
 def _parse_milter_socket(value: Any) -> str:
-    match = re.fullmatch(
-        r"unix:/[^\x00-\x1f\x7f]{1,99}|inet(6?):([0-9]{1,5})@(.+)", _typed(value, str)
-    )
-    if match is None:
+    match = re.fullmatch(r"unix:/[^\x00-\x1f\x7f]+|inet(6?):([0-9]{1,5})@(.+)", _typed(value, str))
+    if match is None or len(match[0].encode("utf-8")) > len("unix:") + _MAX_SOCKET_PATH_BYTES:
         raise ValueError(value)
     if match[2] is not None:
         version = 6 if match[1] else 4
@@ -148,8 +149,8 @@ WORD_LIST = _list_of(WORD, 'a list of words, such as ["openclick-inject"]')
 PATH = _matching("an absolute path", r"/[^\x00-\x1f\x7f]*")
 STORE_URL = _matching('"sqlite:" and an absolute directory', r"sqlite:/[^\x00-\x1f\x7f]*")
 MILTER_SOCKET = Kind(
-    '"unix:" and an absolute path of at most 100 characters, "inet:PORT@ADDRESS" or '
-    '"inet6:PORT@ADDRESS"',
+    f'"unix:" and an absolute path of at most {_MAX_SOCKET_PATH_BYTES} bytes, '
+    '"inet:PORT@ADDRESS" or "inet6:PORT@ADDRESS"',
     _parse_milter_socket,
 )
 HEADER_PREFIX = _matching(
@@ -239,6 +240,12 @@ class MilterSettings:
         False,
         BOOLEAN,
         "Whether links inside Outlook's conditional comments are tracked too.",
+    )
+    instrument_signed: bool = _option(
+        False,
+        BOOLEAN,
+        "Whether mail that already carries a DKIM-Signature is instrumented too.  That breaks the "
+        "signature: switch it on only where a later signer replaces it.",
     )
     deadline_seconds: float = _option(
         5.0,

@@ -35,6 +35,35 @@ class Transaction:
     fields: HeaderFields
 
 
+def bare_message(
+    transaction: Transaction,
+    domain: SendingDomain,
+    created_at: Instant,
+    randomness: Callable[[int], bytes],
+) -> Message:
+    """Return the row of a message whose header could not be read: what is certain, no more."""
+    return Message(
+        email_id=new_email_id(created_at, randomness(UUID7_RANDOM_BYTES)),
+        copy=randomness(COPY_BYTES),
+        created_at=created_at,
+        outcome=Outcome.UNTOUCHED,
+        reason="",
+        queue_id=transaction.queue_id,
+        message_id=None,
+        envelope_id=transaction.envelope_id,
+        sender=transaction.sender,
+        header_from=None,
+        recipients=tuple(transaction.recipients),
+        subject=None,
+        sending_domain=domain.name,
+        tracking_domain=domain.tracking_domain,
+        opens=False,
+        opens_reason="not decided",
+        clicks=False,
+        clicks_reason="not decided",
+    )
+
+
 def draft_message(
     transaction: Transaction,
     domain: SendingDomain,

@@ -13,6 +13,7 @@ from email.header import decode_header, make_header
 
 from openclick.names import BadName, domain_name
 from openclick_milter.controls import HeaderFields, is_control
+from openclick_milter.parts import header_bytes
 
 MAX_SUBJECT_CHARS = 998
 MAX_APP_HEADERS = 25
@@ -31,7 +32,7 @@ _QUOTED = re.compile(r'(?<!\\)"(?>[^"\\]|\\.)*"')
 _AROUND_AT = re.compile(r"\s*@\s*")
 _ANGLED = re.compile(r"<([^<>]*)>")
 _BARE = re.compile(r"(?<![^\s,;:<>@])[^\s,;:<>@]*@[^\s,;<>@]+")
-_WEB_TARGET = re.compile(r"<\s*(https?://[^<>\s]+)\s*>", re.IGNORECASE)
+_WEB = re.compile(r"https?://.", re.IGNORECASE)
 
 
 def clean_text(value: str) -> str:
@@ -95,9 +96,14 @@ def app_headers(fields: HeaderFields, prefix: str, vendors: bool = False) -> dic
 
 
 def unsubscribe_urls(fields: HeaderFields) -> frozenset[str]:
-    """Return the http and https targets of List-Unsubscribe (RFC 2369, 3.2)."""
+    """Return the http and https targets of List-Unsubscribe (RFC 2369, 3.2).
+
+    White space inside angle brackets counts for nothing (RFC 2369, 2): Postfix and many programs
+    fold a long target in its middle.
+    """
     values = [clean_text(v) for name, v in fields if name.lower() == "list-unsubscribe"]
-    return frozenset(target for value in values for target in _WEB_TARGET.findall(value))
+    targets = ("".join(angled.split()) for value in values for angled in _ANGLED.findall(value))
+    return frozenset(target for target in targets if _WEB.match(target))
 
 
 def body_room_bytes(
@@ -107,13 +113,11 @@ def body_room_bytes(
 
     The limit is on the queue file; what is handed back is the body alone.
     """
-    # Name, colon, blank, value, CRLF.
-    header = sum(len(name) + len(value.encode("utf-8", "replace")) + 4 for name, value in fields)
     envelope_bytes = sum(
         _RECIPIENT_FORMS * len(recipient.encode("utf-8", "replace")) + _RECIPIENT_BYTES
         for recipient in recipients
     )
-    room = max_message_bytes - header - envelope_bytes - _POSTFIX_OWN_BYTES
+    room = max_message_bytes - header_bytes(fields) - envelope_bytes - _POSTFIX_OWN_BYTES
     return room * _BODY_BYTES_A_LONG_LINE // (_BODY_BYTES_A_LONG_LINE + 1)
 
 

@@ -20,7 +20,14 @@ from typing import Protocol
 from openclick_milter.destinations import destination, is_byte_safe
 from openclick_milter.links import EndedIn, Link, Scan, scan
 from openclick_milter.outcomes import ImageOutcome, Instrumented, LinkOutcome, Plan, Untouched
-from openclick_milter.parts import Limits, Part, find_parts, header_refusal, hides_html
+from openclick_milter.parts import (
+    Limits,
+    Part,
+    find_parts,
+    header_bytes,
+    header_refusal,
+    hides_html,
+)
 from openclick_milter.reasons import Reason, Unreadable
 from openclick_milter.splice import (
     IDENTITY,
@@ -55,6 +62,8 @@ MAX_LINKS = 65_536
 _LINKS_PER_CHECKPOINT = 64
 _PGP = b"-----BEGIN PGP "
 _PGP_LINE = re.compile(rb"^" + _PGP, re.MULTILINE)
+# In HTML a line begins after a tag as well; which tag, only a tree would tell.
+_PGP_LINE_IN_HTML = re.compile(rb"(?:^|>)[ \t]*" + _PGP, re.MULTILINE)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _ESCAPE = b"\x1b"
 # The two paths of a tracking URL (docs: tokens); the minter says whether the token is one of ours.
@@ -141,7 +150,7 @@ def plan(
         return Untouched(fault.reason)
 
 
-def refused_by_header(headers: Sequence[tuple[str, str]], request: Request) -> str:
+def refused_by_header(headers: Sequence[tuple[str, str]], request: Request, limits: Limits) -> str:
     """Say from its header why a message will stay untouched, "" where its body has to be seen.
 
     Asked at the end of the headers, so that Postfix need not hand the body over for nothing.
@@ -150,6 +159,8 @@ def refused_by_header(headers: Sequence[tuple[str, str]], request: Request) -> s
         return Reason.NOTHING_ASKED
     if not request.signed_ok and any(name.lower() == "dkim-signature" for name, _ in headers):
         return Reason.DKIM_SIGNED
+    if header_bytes(headers) > limits.max_top_header_bytes:
+        return Reason.HEADER_TOO_LONG
     return header_refusal(headers)
 
 
@@ -157,7 +168,7 @@ def _check_message(
     headers: Sequence[tuple[str, str]], body: bytes, request: Request, limits: Limits
 ) -> None:
     """Refuse what can be refused without looking at the body.  Raises Unreadable."""
-    refusal = refused_by_header(headers, request)
+    refusal = refused_by_header(headers, request, limits)
     if refusal:
         raise Unreadable(refusal)
     if len(body) > limits.max_message_bytes:
@@ -172,7 +183,7 @@ def _html_parts(parts: list[Part], body: bytes) -> list[Part]:
         raise Unreadable(next(telling, Reason.NO_HTML))
     for part in parts:
         if part.content_type.startswith("text/") and part not in html and not part.left:
-            _refuse_pgp(_text(part, body))
+            _refuse_pgp(_text(part, body), _PGP_LINE)
     return html
 
 
@@ -187,9 +198,9 @@ def _text(part: Part, body: bytes) -> bytes:
         return raw
 
 
-def _refuse_pgp(text: bytes) -> None:
+def _refuse_pgp(text: bytes, line: re.Pattern[bytes]) -> None:
     """Raise Unreadable where a line opens inline PGP, which any change would break."""
-    if _PGP in text and _PGP_LINE.search(text):
+    if _PGP in text and line.search(text):
         raise Unreadable(Reason.INLINE_PGP)
 
 
@@ -221,7 +232,7 @@ class _Work:
         self._checkpoint()
         raw = self._body[part.start : part.end]
         html = decode_unchecked(raw, part.encoding)
-        _refuse_pgp(html)
+        _refuse_pgp(html, _PGP_LINE_IN_HTML)
         reason = _uneditable(html, part.charset)
         if reason:
             self._skipped = self._skipped or reason
@@ -263,6 +274,7 @@ class _Work:
     def _own_urls(self, html: bytes) -> Iterator[str]:
         if b"/o/" in html or b"/c/" in html:
             for match in _MAYBE_OWN.finditer(html):
+                self._checkpoint()
                 url = match[0].decode("ascii", "replace")
                 if self._minter.is_own(url):
                     yield url

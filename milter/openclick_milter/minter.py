@@ -1,15 +1,19 @@
 """Makes the tracking links and the open image's address of one copy of a message.
 
 The bridge between `instrument`, which knows no keys, and `openclick.tokens`.  One minter serves one
-copy and is thrown away with it.
+copy and is thrown away with it.  A token of a key that is not held has the keys read again, since
+it may have been sealed with one that is a moment old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from openclick.keys import KeyFault
+from openclick.logs import line
 from openclick.names import domain_name
 from openclick.settings import LinkSettings
 from openclick.tokens import (
@@ -18,8 +22,11 @@ from openclick.tokens import (
     KeyRing,
     Kind,
     Token,
+    UnknownKey,
     tracking_path,
 )
+
+log = logging.getLogger(__name__)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -30,6 +37,8 @@ class TokenMinter:
 
     `with_image` says that the open image's address will be asked for: it is then sealed together
     with the first links, at a tenth of the cost.
+    `reread` reads the keys again, at most once a second (`KeyDirectory.reread`); without it a token
+    of an unknown key is not ours.
     """
 
     ring: KeyRing
@@ -37,6 +46,7 @@ class TokenMinter:
     tracking_domain: str
     email_id: bytes
     copy: bytes
+    reread: Callable[[], KeyRing] | None = None
     with_image: bool = False
     _image_url: str = field(default="", init=False)
 
@@ -70,9 +80,21 @@ class TokenMinter:
         try:
             parts = urlsplit(url)
             kind, _, text = parts.path.lstrip("/").partition("/")
-            return self.ring.open(Kind(kind), domain_name(parts.hostname or ""), text)
+            return self._opened(Kind(kind), domain_name(parts.hostname or ""), text)
         except (ValueError, BadToken):
             return None
+        except KeyFault as fault:
+            log.warning(line("keys", "not read again", reason=fault))
+            return None
+
+    def _opened(self, kind: Kind, domain: str, text: str) -> Token:
+        """Open a token.  Raises BadToken, and KeyFault where the keys cannot be read again."""
+        try:
+            return self.ring.open(kind, domain, text)
+        except UnknownKey:
+            if self.reread is None:
+                raise
+            return self.reread().open(kind, domain, text)
 
     def _urls(self, tokens: list[tuple[Kind, Token]]) -> list[str]:
         """Return the tokens' URLs; the image's is kept in passing, where it is wanted."""

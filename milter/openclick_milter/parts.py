@@ -51,11 +51,17 @@ _NEVER_ENTERED = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds; beyond one of them a message stays untouched."""
+    """Bounds; beyond one of them a message stays untouched.
+
+    `max_header_bytes` is for a part and is what Postfix allows one field (header_size_limit);
+    `max_top_header_bytes` is for the message's own header, in which a long To, a long Cc and the
+    fields of many relays may come together: four such fields.
+    """
 
     max_depth: int = 30
     max_parts: int = 1000
     max_header_bytes: int = 102_400
+    max_top_header_bytes: int = 409_600
     max_message_bytes: int = 10_240_000
     clip_bytes: int = 102_400
     line_bytes: int = 998
@@ -105,6 +111,11 @@ def find_parts(
     walk = _Walk(body, limits, checkpoint)
     walk.entity(_structure_fields(found), 0, len(body), 0)
     return walk.parts
+
+
+def header_bytes(headers: Iterable[tuple[str, str]]) -> int:
+    """Return the size of top-level fields as they travel: name, colon, blank, value, CRLF."""
+    return sum(len(name) + len(value.encode("utf-8", "replace")) + 4 for name, value in headers)
 
 
 def header_refusal(headers: Sequence[tuple[str, str]]) -> str:
@@ -257,19 +268,20 @@ def _fields(block: bytes) -> Iterator[tuple[str, str]]:
     """
     if _BARE_CR.search(block):
         raise Unreadable(Reason.BAD_PART_HEADER)
-    name, value = "", b""
+    name = ""
+    value: list[bytes] = []  # joined at the end: adding to bytes would copy them for each line
     for line in block.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n"):
         if line[:1] in (b" ", b"\t") and name:
-            value += line
+            value.append(line)
             continue
         match = _FIELD.match(line)
         if match is None:
             raise Unreadable(Reason.BAD_PART_HEADER)
         if name:
-            yield name, value.decode("ascii", "surrogateescape")
-        name, value = match[1].decode("ascii").lower(), line[match.end() :]
+            yield name, b"".join(value).decode("ascii", "surrogateescape")
+        name, value = match[1].decode("ascii").lower(), [line[match.end() :]]
     if name:
-        yield name, value.decode("ascii", "surrogateescape")
+        yield name, b"".join(value).decode("ascii", "surrogateescape")
 
 
 def _structure_fields(fields: Iterable[tuple[str, str]]) -> Fields:

@@ -31,7 +31,7 @@ from openclick_milter import envelope
 from openclick_milter.controls import Controls, Removal, read_controls
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
-from openclick_milter.draft import Transaction, draft_message
+from openclick_milter.draft import Transaction, bare_message, draft_message
 from openclick_milter.gathered import GatheredBody
 from openclick_milter.instrument import (
     Limits,
@@ -98,6 +98,7 @@ class Submission:
     _body: GatheredBody = field(default_factory=GatheredBody)
     _size_bytes: int = 0
     _controls: Controls | None = None
+    _domain: SendingDomain | None = None
     _draft: Message | None = None
 
     def is_foreign(self) -> bool:
@@ -160,15 +161,19 @@ class Submission:
         for complaint in self._controls.complaints:
             log.warning(line(queue_id, complaint))
         name = envelope.sending_domain(self.fields, self.sender)
-        domain = self.world.domains.lookup(name) if name else None
+        self._domain = domain = self.world.domains.lookup(name) if name else None
         decision = decide(self._controls.toggles, domain)
         if domain is None:
             return self._without_body()
         self._draft = self._draft_row(queue_id, domain, decision)
         refusal = decision.why_off
         if decision.tracks:
-            request = Request(opens=decision.opens.on, clicks=decision.clicks.on)
-            refusal = refused_by_header(self.fields, request)
+            request = Request(
+                opens=decision.opens.on,
+                clicks=decision.clicks.on,
+                signed_ok=settings.instrument_signed,
+            )
+            refusal = refused_by_header(self.fields, request, Limits())
         if not refusal:
             return Next.READ_BODY
         self._record_untouched(self._draft, refusal)
@@ -180,18 +185,36 @@ class Submission:
         return Next.SKIP_BODY if removals else Next.ACCEPT
 
     def _untouched_by_fault(self, queue_id: str, reason: str) -> Next:
-        self._draft = None
+        """Let the message go; where its domain is known, the row says why (DESIGN 3.9)."""
+        row, self._draft = self._draft or self._maybe_bare_row(queue_id), None
         self.world.counters.add("faults")
-        log.error(line(queue_id, "untouched", reason=reason))
+        if row is None:
+            log.error(line(queue_id, "untouched", reason=reason))
+        else:
+            self._record_untouched(row, reason)
         return self._without_body()
+
+    def _maybe_bare_row(self, queue_id: str) -> Message | None:
+        """Return a row without what a fault may have come from, None where there can be none."""
+        if self._domain is None:
+            return None
+        try:
+            world = self.world
+            return bare_message(
+                self._transaction(queue_id), self._domain, world.now(), world.randomness
+            )
+        except Exception:  # noqa: BLE001 - the fault that led here is in the log already
+            return None
+
+    def _transaction(self, queue_id: str) -> Transaction:
+        return Transaction(
+            self.client, queue_id, self.sender, self.recipients, self.envelope_id, self.fields
+        )
 
     def _draft_row(self, queue_id: str, domain: SendingDomain, decision: Decision) -> Message:
         assert self._controls is not None
-        transaction = Transaction(
-            self.client, queue_id, self.sender, self.recipients, self.envelope_id, self.fields
-        )
         return draft_message(
-            transaction,
+            self._transaction(queue_id),
             domain,
             decision,
             self._controls,
@@ -212,19 +235,27 @@ class Submission:
 
         Raises DeadlineExceeded, NotRecorded, KeyFault.
         """
-        deadline = self.world.monotonic() + self.world.config.milter.deadline_seconds
+        seconds = self.world.config.milter.deadline_seconds
+        deadline = self.world.monotonic() + seconds
+
+        def checkpoint() -> None:
+            if self.world.monotonic() > deadline:
+                raise DeadlineExceeded(f"not done within {seconds:g} s")
+
         minter = TokenMinter(
             self.world.keys.ring(),
             self.world.config.links,
             draft.tracking_domain,
             draft.email_id,
             draft.copy,
+            self.world.keys.reread,
             with_image=draft.opens,
         )
-        planned = self._plan(draft, minter, deadline)
+        planned = self._plan(draft, minter, checkpoint)
         if isinstance(planned, Untouched):
             return planned
-        if comes_again(draft.message_id, planned.own_urls, minter, self.world.rows.maybe_message):
+        maybe_message = self.world.rows.maybe_message
+        if comes_again(draft.message_id, planned.own_urls, minter, maybe_message, checkpoint):
             return Untouched(Reason.COMES_AGAIN)
         row = _completed(draft, planned)
         body = self._body.edited(planned.edits)
@@ -234,21 +265,19 @@ class Submission:
         _log_instrumented(row, planned)
         return body
 
-    def _plan(self, draft: Message, minter: TokenMinter, deadline: float) -> Plan | Untouched:
+    def _plan(
+        self, draft: Message, minter: TokenMinter, checkpoint: Callable[[], None]
+    ) -> Plan | Untouched:
         settings = self.world.config.milter
         room = envelope.body_room_bytes(settings.max_message_bytes, self.fields, self.recipients)
         if self._size_bytes > room:
             return Untouched(Reason.MESSAGE_TOO_LARGE)
-
-        def checkpoint() -> None:
-            if self.world.monotonic() > deadline:
-                raise DeadlineExceeded(f"not done within {settings.deadline_seconds:g} s")
-
         request = Request(
             opens=draft.opens,
             clicks=draft.clicks,
             unsubscribe_urls=envelope.unsubscribe_urls(self.fields),
             conditional_comments=settings.conditional_comments,
+            signed_ok=settings.instrument_signed,
         )
         limits = Limits(max_message_bytes=room)
         return plan(self.fields, self._body.content(), request, minter, limits, checkpoint)
@@ -261,6 +290,8 @@ class Submission:
             self.world.recorder.leave(replace(draft, reason=reason))
         except NotRecorded as fault:
             log.warning(line(draft.queue_id, "row not recorded", reason=fault))
+        except Exception:  # asked where a fault is being dealt with: there is nobody to catch it
+            log.exception(line(draft.queue_id, "internal error"))
 
 
 def _completed(draft: Message, result: Plan) -> Message:

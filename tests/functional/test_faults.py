@@ -2,21 +2,25 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from openclick.config import EX_CONFIG
+from openclick.messages import Message, Outcome
 from support import messages
 from support.deployment import BROWSER, DOMAIN, Deployment, as_submitted, delivered, deploy
 from support.dns_server import DnsServer
 from support.fixtures import requires_private_postfix
 from support.http_client import fetch
 from support.installation import Installation
+from support.passage import message_id_of
 from support.postfix import PrivatePostfix
-from support.processes import DaemonError, port_listens
+from support.processes import DaemonError, port_listens, wait_until
 from support.reading import open_images, tracking_links
 from support.smtp_client import send
 from support.smtp_sink import SmtpSink
@@ -119,6 +123,33 @@ class TestMilter:
         assert 7 == len(tracking_links(tracked))
 
 
+class TestSlowStore:
+    """`milter.deadline_seconds`, with a messages.db that somebody else holds."""
+
+    def test_mail_goes_out_untouched_and_its_late_row_says_so(
+        self,
+        postfix: PrivatePostfix,
+        dns_server: DnsServer,
+        receiver: WebhookReceiver,
+        sink: SmtpSink,
+    ) -> None:
+        """The mail does not wait for the lock; the row that is committed after it is corrected."""
+        milter = {"deadline_seconds": 0.5}
+        with Installation() as installation:
+            late = deploy(installation, postfix, dns_server, receiver, "late", milter=milter)
+            path = installation.state / "messages.db"
+            with closing(sqlite3.connect(path, timeout=30)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                raw, arrived = submit(late, sink)
+                other.rollback()
+            row = wait_until(lambda: _untouched_row(late, raw), 10.0, "a corrected row")
+            _, tracked = submit(late, sink)
+
+        assert raw == as_submitted(arrived)
+        assert ("store too slow", ()) == (row.reason, row.links)
+        assert 7 == len(tracking_links(tracked))
+
+
 class TestSidecar:
     """Links outlive everything."""
 
@@ -213,6 +244,13 @@ class TestStart:
 
         assert f"ended ({EX_UNAVAILABLE})" in str(failure.value)
         assert "unix:/nonexistent/milter.sock: cannot listen" in str(failure.value)
+
+
+def _untouched_row(deployment: Deployment, raw: bytes) -> Message | None:
+    """Return the row of a mail once it says "untouched"."""
+    with closing(deployment.installation.store.message_reader()) as reader:
+        rows = reader.many_by_message_id(message_id_of(raw).decode("ascii"))
+    return next((row for row in rows if row.outcome is Outcome.UNTOUCHED), None)
 
 
 def _start_twin(deployment: Deployment, name: str) -> None:

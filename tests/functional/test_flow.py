@@ -65,3 +65,27 @@ def test_only_hrefs_and_the_image_differ(deployment: Deployment, sink: SmtpSink)
     assert html_of(raw) == restored
     assert text_of(raw) == text_of(arrived)
     assert raw.partition(b"\r\n\r\n")[0] == as_submitted(arrived).partition(b"\r\n\r\n")[0]
+
+
+def test_a_long_destination_and_a_campaign_reach_the_event(
+    deployment: Deployment, sink: SmtpSink, receiver: WebhookReceiver
+) -> None:
+    """Over 300 characters, whatever stands in them, are followed and reported as they were."""
+    query = "&".join(f"utm_{n}=Gr%C3%BC%C3%9Fe+{n}/{'x' * 60}" for n in range(12))
+    destination = f"https://shop.kontor.example/way/@team/to;v=1?{query}#top"
+    page = f'<html><body><a href="{destination.replace("&", "&amp;")}">Way</a></body></html>'
+    message_id = "<long@kontor.example>"
+    headers = {"X-Anypost-Campaign": "nov-2025"}
+    raw = messages.newsletter(message_id=message_id, html=page, headers=headers)
+
+    send(deployment.submission, f"news@{DOMAIN}", messages.RECIPIENTS, raw)
+    arrived = delivered(sink, raw)
+    [link] = tracking_links(arrived)
+    clicked = fetch(link, deployment.peer, {"User-Agent": BROWSER})
+    [event] = signed_events(receiver, deployment.secret, message_id, 1)
+
+    assert len(destination) > 900
+    assert (302, destination) == (clicked.status, clicked.header("location"))
+    assert destination == event["data"]["tracking"]["url"]
+    assert "nov-2025" == event["data"]["campaign"]
+    assert b"X-Anypost-Campaign" not in arrived

@@ -3,9 +3,11 @@
 import base64
 import random
 import signal
+import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,6 +34,8 @@ STAGES = ["before connect", "before MAIL", "after MAIL", "after RCPT", "after DA
 HREF = b"https://shop.kontor.example/item"
 CLIENTS = 8
 LOAD_SECONDS = 5.0
+WAITING_SECONDS = 1.5
+"""How long a mail is left waiting for its row before the kill; the deadline is 5 s."""
 
 
 @dataclass
@@ -146,6 +150,62 @@ class TestStages:
         assert [7, 7] == [len(tracking_links(mail)) for mail in mails]
 
 
+def killed_in_the_wait(mortal: Mortal, listener: Listener, raw: bytes) -> tuple[int, str]:
+    """Submit a mail whose row cannot be committed, kill the milter meanwhile; return the reply.
+
+    The milter runs again on return, and the store is free.
+    """
+    path = mortal.deployment.installation.state / "messages.db"
+    with SmtpWire(listener) as client, closing(sqlite3.connect(path, timeout=30)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert 354 == client.command(*COMMANDS, "DATA")[0]
+        client.write(dotted(raw))
+        assert client.is_silent(WAITING_SECONDS)
+        mortal.kill()
+        answer = client.reply()
+    mortal.revive()
+    return answer
+
+
+def outcomes(mortal: Mortal, raw: bytes) -> list[str]:
+    """Return what the rows of a mail say became of it."""
+    with closing(mortal.deployment.installation.store.message_reader()) as reader:
+        rows = reader.many_by_message_id(message_id_of(raw).decode("ascii"))
+    return [str(row.outcome) for row in rows]
+
+
+class TestWaitingForTheCommit:
+    """Postfix has handed everything over, the edits are computed, the row is not on disk."""
+
+    def test_tempfail(self, mortal: Mortal, sink: SmtpSink) -> None:
+        """The client is told 451 and no row is left; with one more try the mail arrives once."""
+        raw = messages.newsletter()
+
+        code, text = killed_in_the_wait(mortal, mortal.tempfail, raw)
+        left = outcomes(mortal, raw)
+        again = send(mortal.tempfail, SENDER, messages.RECIPIENTS, raw)
+        mortal.deployment.postfix.wait_for_empty_queue()
+        [arrived] = arrivals(sink, raw)
+
+        assert 451 == code, text
+        assert [] == left
+        assert again.accepted, again.text
+        assert (1, 7) == (len(open_images(arrived)), len(tracking_links(arrived)))
+        assert ["instrumented"] == outcomes(mortal, raw)
+
+    def test_accept(self, mortal: Mortal, sink: SmtpSink) -> None:
+        """The mail is delivered once, as it came, and no row says otherwise."""
+        raw = messages.newsletter()
+
+        code, text = killed_in_the_wait(mortal, mortal.accept, raw)
+        mortal.deployment.postfix.wait_for_empty_queue()
+        [arrived] = arrivals(sink, raw)
+
+        assert 250 == code, text
+        assert raw == as_submitted(arrived)
+        assert [] == outcomes(mortal, raw)
+
+
 @dataclass
 class Load:
     """Clients that submit without end, each its mail again and again until it is taken."""
@@ -189,21 +249,11 @@ class TestUnderLoad:
     ) -> None:
         """Under tempfail what is answered 250 arrives once, whole and tracked, and nothing else."""
         load = Load(mortal.tempfail)
-        clients = [threading.Thread(target=load.run) for _ in range(CLIENTS)]
-        ended = threading.Timer(LOAD_SECONDS, load.stop.set)
-        kills = 0
 
-        for thread in (*clients, ended):
-            thread.start()
-        while not load.stop.is_set():
-            _strike(mortal, load)
-            kills += 1
-        for client in clients:
-            client.join(60)
+        kills = _under_load(load, mortal, _strike)
         mortal.deployment.postfix.wait_for_empty_queue()
         arrived = [message.content for message in sink.messages]
 
-        assert not any(client.is_alive() for client in clients)
         assert {250, 451} >= set(load.answers), load.answers
         assert kills >= 2
         assert load.answers[250] > CLIENTS
@@ -217,14 +267,69 @@ class TestUnderLoad:
         assert {(1, 1)} == {marks(content) for content in arrived}
         assert [] == mortal.deployment.postfix.corrupt_files()
 
+    def test_killed_under_accept(self, mortal: Mortal, sink: SmtpSink) -> None:
+        """What is answered 250 arrives once, as it came or tracked, or is a file in corrupt/.
+
+        That is the loss which the manual tells of: only a kill inside the replacement causes it.
+        """
+        load = Load(mortal.accept)
+        corrupt_before = len(mortal.deployment.postfix.corrupt_files())
+
+        kills = _under_load(load, mortal, _kill)
+        mortal.deployment.postfix.wait_for_empty_queue()
+        arrived = [message.content for message in sink.messages]
+        lost = load.accepted.keys() - set(map(message_id_of, arrived))
+        corrupt = len(mortal.deployment.postfix.corrupt_files()) - corrupt_before
+
+        assert {250} == set(load.answers), load.answers
+        assert kills >= 2
+        assert len(lost) == corrupt
+        assert len(lost) <= kills * CLIENTS
+        assert Counter(load.accepted.keys() - lost) == Counter(map(message_id_of, arrived))
+        damaged = [
+            content
+            for content in arrived
+            if undone(as_submitted(content), [HREF]) != load.accepted[message_id_of(content)]
+        ]
+        assert 0 == len(damaged)
+        assert {(1, 1), (0, 0)} >= {marks(content) for content in arrived}
+
+
+def _under_load(load: Load, mortal: Mortal, strike: Callable[[Mortal, Load], None]) -> int:
+    """Strike again and again while the clients send; return how often."""
+    clients = [threading.Thread(target=load.run) for _ in range(CLIENTS)]
+    ended = threading.Timer(LOAD_SECONDS, load.stop.set)
+    kills = 0
+    for thread in (*clients, ended):
+        thread.start()
+    while not load.stop.is_set():
+        strike(mortal, load)
+        kills += 1
+    for client in clients:
+        client.join(60)
+    assert not any(client.is_alive() for client in clients)
+    return kills
+
+
+def _wait_for_some(load: Load) -> None:
+    """Wait for a few more messages, and a moment."""
+    enough = len(load.accepted) + 4
+    wait_until(lambda: len(load.accepted) >= enough or load.stop.is_set(), 20.0, "4 more messages")
+    load.stop.wait(random.uniform(0, 0.03))
+
+
+def _kill(mortal: Mortal, load: Load) -> None:
+    """Kill the milter at some moment after a few more messages, and start it again."""
+    _wait_for_some(load)
+    mortal.kill()
+    mortal.revive()
+
 
 def _strike(mortal: Mortal, load: Load) -> None:
     """Stop the milter at some moment after a few more messages, kill it, and start it again."""
     milter = mortal.deployment.installation.milter
     assert milter is not None
-    enough = len(load.accepted) + 4
-    wait_until(lambda: len(load.accepted) >= enough or load.stop.is_set(), 20.0, "4 more messages")
-    load.stop.wait(random.uniform(0, 0.03))
+    _wait_for_some(load)
     milter.signal(signal.SIGSTOP)
     load.stop.wait(random.uniform(0, 0.05))
     mortal.kill()

@@ -3,12 +3,16 @@
 import pytest
 
 from support import messages
-from support.deployment import DOMAIN, Deployment
+from support.deployment import DOMAIN, Deployment, deploy
+from support.dns_server import DnsServer
 from support.fixtures import requires_private_postfix
+from support.installation import Installation
 from support.messages import part
 from support.passage import passed, row_of
+from support.postfix import PrivatePostfix
 from support.reading import tracking_links
 from support.smtp_sink import SmtpSink
+from support.webhook_receiver import WebhookReceiver
 
 pytestmark = requires_private_postfix
 
@@ -74,6 +78,13 @@ def inline_pgp_in_html() -> bytes:
     return messages.text_part("html", html, "quoted-printable", "utf-8")
 
 
+def inline_pgp_behind_a_tag() -> bytes:
+    """HTML of a webmail whose every line is a <div>."""
+    lines = "".join(f"<div>{line}</div>" for line in PGP_MESSAGE.split("\r\n"))
+    html = f"<html><body>{lines}{PAGE}</body></html>\n"
+    return messages.text_part("html", html, "quoted-printable", "utf-8")
+
+
 def signed_deep_inside() -> bytes:
     """A mailing list's footer, an HTML part, beside the signed content."""
     footer = messages.text_part("html", PAGE, "7bit", "us-ascii")
@@ -87,6 +98,7 @@ ENTITIES = {
     "application/x-pkcs7-mime": (smime_opaque("application/x-pkcs7-mime"), "S/MIME"),
     "inline PGP in text": (inline_pgp_in_text(), "inline PGP"),
     "inline PGP in HTML": (inline_pgp_in_html(), "inline PGP"),
+    "inline PGP behind a tag": (inline_pgp_behind_a_tag(), "inline PGP"),
 }
 
 
@@ -134,7 +146,7 @@ class TestSignedOrEncrypted:
 
     def test_words_that_only_look_like_pgp(self, deployment: Deployment, sink: SmtpSink) -> None:
         """A newsletter that mentions BEGIN PGP in the middle of a line is tracked."""
-        html = PAGE.replace("Shop", "what <code>-----BEGIN PGP MESSAGE-----</code> means")
+        html = PAGE.replace("Shop", "what &quot;-----BEGIN PGP MESSAGE-----&quot; means")
         raw = messages.html_only(html=html)
 
         _, arrived = passed(deployment.submission, sink, raw)
@@ -205,3 +217,31 @@ class TestDkimSigned:
         _, arrived = passed(deployment.submission, sink, raw)
 
         assert raw.replace(b"X-Anypost-Track-Opens: true\r\n", b"") == arrived
+
+
+class TestSignedMailIsInstrumented:
+    """`milter.instrument_signed`: a signer behind OpenClick replaces the signature."""
+
+    def test_links_are_tracked_and_covered_headers_stay(
+        self,
+        postfix: PrivatePostfix,
+        dns_server: DnsServer,
+        receiver: WebhookReceiver,
+        sink: SmtpSink,
+    ) -> None:
+        """Signed mail is tracked like any other; S/MIME stays as it is all the same."""
+        headers = {"DKIM-Signature": SIGNATURE.format(names="From:X-Anypost-Topic")} | TOGGLES
+        signed, smime = messages.newsletter(headers=headers), mail(smime_signed())
+        with Installation() as installation:
+            milter = {"instrument_signed": True}
+            own = deploy(installation, postfix, dns_server, receiver, "signed", milter=milter)
+
+            sent, arrived = passed(own.submission, sink, signed)
+            _, left = passed(own.submission, sink, smime)
+            row = row_of(own, sent.queue_id)
+
+        assert 7 == len(tracking_links(arrived))
+        assert b"\r\nX-Anypost-Topic: news\r\n" in arrived
+        assert b"X-Anypost-Track-Opens" not in arrived
+        assert "instrumented" == row.outcome
+        assert smime == left

@@ -6,6 +6,7 @@ every wait is bounded. Limits: no TLS, no login.
 """
 
 import re
+import select
 import socket
 from types import TracebackType
 from typing import Self
@@ -68,6 +69,10 @@ class SmtpWire:
                 return GONE, "connection closed"
             read += chunk
         return int(last[1]), read.decode("utf-8", "replace").strip()
+
+    def is_silent(self, seconds: float) -> bool:
+        """Tell whether no reply comes for so long."""
+        return not select.select([self._socket], [], [], seconds)[0]
 
     def bdat(self, raw: bytes) -> tuple[int, str]:
         """Submit a message by one last BDAT, in which nothing needs a line end."""

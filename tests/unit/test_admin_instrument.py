@@ -97,6 +97,16 @@ def test_line_ends_stay(openclick: CommandLine) -> None:
     assert len(opened(openclick, done.out)) == len(TRACKED_LINKS)
 
 
+def test_signed_mail_where_the_setting_says_so(openclick: CommandLine) -> None:
+    """`milter.instrument_signed` holds here as it does in the milter."""
+    openclick.configure("[milter]", "instrument_signed = true")
+    raw = messages.newsletter(headers={"DKIM-Signature": "v=1; h=from; b=x"})
+
+    done = openclick("instrument", stdin=raw)
+
+    assert len(opened(openclick, done.out)) == len(TRACKED_LINKS)
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

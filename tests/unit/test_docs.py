@@ -349,6 +349,23 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert wrong == []
 
 
+def test_pages_that_the_code_cites_exist() -> None:
+    """A path below docs/ in the code names a page; an ADR may be cited by its number alone."""
+    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.*")]
+    modules += [path for name in ("bench", "contrib", "tests") for path in (ROOT / name).rglob("*")]
+    cited = {
+        (path.name, cite.rstrip("."))
+        for path in modules
+        if path.suffix in (".py", ".sql", ".toml", ".sh", "") and path.is_file()
+        for cite in re.findall(r"\bdocs/[\w./-]+", path.read_text("utf-8"))
+    }
+
+    missing = [(name, cite) for name, cite in cited if not list(ROOT.glob(f"{cite}*"))]
+
+    assert ("aes_siv.py", "docs/adr/0007") in cited
+    assert missing == []
+
+
 def test_prose_has_one_sentence_a_line() -> None:
     """So that a change of a sentence is a change of one line."""
     wrong = [
@@ -374,6 +391,7 @@ def test_the_split_is_told_as_it_is_tested() -> None:
 
     told = (DOCS / "per-recipient.md").read_text("utf-8")
 
+    assert "  -o smtpd_milters=\n" in told.partition("oc_split unix")[0]
     for name, value in constants["INJECT"].items():
         assert f"  -o {name}={value.replace(', ', ',')}\n" in told
     assert constants["TRANSPORT"] in told

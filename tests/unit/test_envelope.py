@@ -280,6 +280,12 @@ def test_app_headers_are_bounded() -> None:
             {"https://a.example/1", "https://a.example/2"},
         ),
         ("< https://a.example/1 >", {"https://a.example/1"}),
+        (
+            "<https://a.example/unsub?u=abcdef\n &t=123>",
+            {"https://a.example/unsub?u=abcdef&t=123"},
+        ),
+        ("<htt\r\n\tps://a.example/ 1>", {"https://a.example/1"}),
+        ("<https://>, <\n >", set()),
         ("https://a.example/1", set()),
         ("<mailto:u@a.example>", set()),
         ("<" * 5000, set()),

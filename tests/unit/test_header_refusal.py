@@ -65,14 +65,35 @@ class Minter:
 )
 def test_refusal(fields: list[tuple[str, str]], reason: str) -> None:
     """Text alone, signed, encrypted and ambiguous mail is let go before its body is read."""
-    assert reason == refused_by_header(fields, BOTH)
+    assert reason == refused_by_header(fields, BOTH, Limits())
 
 
 def test_nothing_asked() -> None:
     """With both features off there is nothing to read a body for."""
     asked = Request(opens=False, clicks=False)
 
-    assert Reason.NOTHING_ASKED == refused_by_header([("Content-Type", "text/html")], asked)
+    assert Reason.NOTHING_ASKED == refused_by_header(
+        [("Content-Type", "text/html")], asked, Limits()
+    )
+
+
+@pytest.mark.parametrize(("spare", "reason"), [(0, ""), (-1, Reason.HEADER_TOO_LONG)])
+def test_header_size(spare: int, reason: str) -> None:
+    """All fields count as they travel, name, colon, blank, value and CRLF; at the bound it fits."""
+    fields = [("Content-Type", "text/html"), ("X-A", "ä\n b"), ("X-B", "\udcff")]
+    limits = Limits(max_top_header_bytes=25 + 12 + 8 + spare)
+
+    assert reason == refused_by_header(fields, BOTH, limits)
+
+
+def test_a_long_to_and_a_long_cc_pass() -> None:
+    """Two fields as long as Postfix lets them be, and what else ordinary mail has."""
+    long = "a@reader.example,\n " * 5300
+    fields = [("To", long), ("Cc", long), ("Content-Type", "text/html")]
+    fields += [("Received", "from a by b with ESMTPS id 4jYM5k0abcz; date")] * 50
+
+    assert not refused_by_header(fields, BOTH, Limits())
+    assert Reason.HEADER_TOO_LONG == refused_by_header([("Bcc", long)] * 5, BOTH, Limits())
 
 
 @given(
@@ -89,7 +110,7 @@ def test_the_body_would_have_changed_nothing(
     fields += [("Content-Disposition", disposition)] if disposition else []
     fields += [("DKIM-Signature", "v=1")] if signed else []
 
-    early = refused_by_header(fields, BOTH)
+    early = refused_by_header(fields, BOTH, Limits())
     late = instrument(fields, body, BOTH, Minter(), Limits(), lambda: None)
 
     assert not early or late == Untouched(early)

@@ -1,5 +1,7 @@
 """Which email_id a copy gets: vouched for, derived over a split, or fresh."""
 
+import pytest
+
 from openclick.ids import format_email_id, new_email_id
 from openclick.instants import SECOND
 from openclick.tokens import KEY_BYTES, KeyRing
@@ -52,6 +54,34 @@ def test_copies_of_one_message_share_an_id() -> None:
     assert one == two
     assert (7, 2) == (one[6] >> 4, one[8] >> 6)
     assert new_email_id(1_700_000_000 * SECOND, bytes(10))[:6] == one[:6]
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "believed"),
+    [
+        (0, True),
+        (7 * 86_400, True),
+        (7 * 86_400 + 1, False),
+        (50 * 365 * 86_400, False),
+        (-1, False),
+        (-(10**9), False),
+    ],
+)
+def test_only_a_date_of_the_last_week_is_believed(age_seconds: int, believed: bool) -> None:
+    """Whoever reaches a trusted listener writes that field: the sweep must not follow it."""
+    received_at = NOW - age_seconds * SECOND
+    first = FirstPass(FIRST.queue_id, None, received_at)
+
+    email_id = split_email_id(first, "<a@b>", RING, NOW)
+
+    assert new_email_id(received_at if believed else NOW, bytes(10))[:6] == email_id[:6]
+
+
+def test_a_copy_without_a_date_gets_todays() -> None:
+    """The first Received field need not have one."""
+    email_id = split_email_id(FirstPass(FIRST.queue_id, None, None), "<a@b>", RING, NOW)
+
+    assert new_email_id(NOW, bytes(10))[:6] == email_id[:6]
 
 
 def test_other_messages_have_other_ids() -> None:

@@ -300,6 +300,9 @@ def test_image_on_a_long_line() -> None:
         ([("Content-Type", "multipart/encrypted; boundary=b")], PAGE, Reason.ENCRYPTED),
         ([("Content-Type", "application/pkcs7-mime")], PAGE, Reason.SMIME),
         (HTML, b"<pre>\r\n-----BEGIN PGP MESSAGE-----\r\n</pre>" + LINK, Reason.INLINE_PGP),
+        (HTML, b"<pre>-----BEGIN PGP MESSAGE-----\r\n</pre>" + LINK, Reason.INLINE_PGP),
+        (HTML, b"<div>Hi<br> -----BEGIN PGP SIGNED MESSAGE-----<br>" + LINK, Reason.INLINE_PGP),
+        (HTML, b"<p>\r\n\t -----BEGIN PGP MESSAGE-----\r\n" + LINK, Reason.INLINE_PGP),
         ([*HTML, *HTML], PAGE, Reason.DUPLICATE_HEADER),
         ([*HTML, ("Content-Transfer-Encoding", "8bit+")], PAGE, Reason.UNKNOWN_ENCODING),
         (QUOTED_PRINTABLE, PAGE, Reason.BAD_QUOTED_PRINTABLE),
@@ -337,6 +340,7 @@ def test_inline_pgp_in_a_text_part(encoding: str) -> None:
 def test_pgp_in_the_midst_of_a_line() -> None:
     """A text that only speaks of PGP is instrumented."""
     done(HTML, b"a line like -----BEGIN PGP MESSAGE----- opens it " + LINK)
+    done(HTML, b"<p>a <i>line</i> like &quot;-----BEGIN PGP MESSAGE-----&quot; " + LINK)
 
 
 def test_nothing_asked() -> None:
@@ -567,6 +571,8 @@ FIELDS_OF = {
         ("html", b"<a href='http://e.com/\r\n'>"),
         ("html", b"https://e.com/o/" + b"A" * 20),
         ("html", b"-----BEGIN PGP "),
+        ("html", b"x-----BEGIN PGP > \t"),
+        ("html", b"\t" * 100),
         ("quoted-printable", LINK.replace(b"=", b"=3D")),
         ("quoted-printable", LINK.replace(b"=", b"=3D") + b"=\r\n"),
         ("quoted-printable", b"=\r\n"),

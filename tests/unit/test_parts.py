@@ -432,6 +432,21 @@ def test_hostile_body_takes_linear_time(unit: bytes) -> None:
     assert seconds(800_000) < 8 * seconds(200_000) + 0.01
 
 
+def test_folds_of_a_part_header_take_linear_time() -> None:
+    """One field of nothing but continuation lines: eight times the lines, about eight times."""
+
+    def seconds(lines: int) -> float:
+        body = b"--b\r\nX-A: b\r\n" + b" \r\n" * lines + b"\r\nx\r\n--b--"
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            find_parts(MIXED, body, Limits(max_header_bytes=len(body)))
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    assert seconds(160_000) < 24 * seconds(20_000) + 0.01
+
+
 def test_hostile_content_types_take_little_time() -> None:
     """The standard library's parser of parameters, which is not linear, sees only short values."""
     value = "text/html" + ";" * 1000

@@ -128,3 +128,15 @@ def test_rows_of_a_batch_are_written_together(log: MessageLog, reader: MessageRe
         log.record([a_message(), a_message(copy=b"oops", sender=None)])
 
     assert reader.maybe_message(EMAIL_ID, COPY) is None
+
+
+def test_a_row_younger_than_its_id_is_not_swept(log: MessageLog, reader: MessageReader) -> None:
+    """A copy that waited between two passes has an email_id older than its row."""
+    waited = a_message(email_id=new_email_id(NOW - 5 * DAY, bytes(10)), created_at=NOW)
+    old = a_message(email_id=new_email_id(NOW - 4 * DAY, bytes(10)), created_at=NOW - 4 * DAY)
+    log.record([waited, old])
+
+    swept = [log.sweep(NOW - DAY, 1) for _ in range(2)]
+
+    assert [1, 0] == swept
+    assert [waited] == reader.many_by_queue_id("4Xk2Q1z0")

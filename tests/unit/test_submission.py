@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from openclick.keys import KeyDirectory, rotate_keys
+from openclick.keys import KeyDirectory, load_keys, rotate_keys
 from openclick.messages import Labels, LinkRecord, Message, Outcome
 from openclick.settings import Config, LinkSettings, MilterSettings
 from openclick.store import Store, open_store
@@ -25,6 +25,7 @@ from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.identity import sealed_header
+from openclick_milter.minter import TokenMinter
 from openclick_milter.recorder import MessageRecorder
 from openclick_milter.rows import MessageRows
 from openclick_milter.submission import Edits, Next, Submission, World
@@ -387,6 +388,27 @@ def test_signed_mail_keeps_its_signed_control_headers(milter: Milter) -> None:
     assert ["already DKIM-signed"] == [row.reason for row in milter.rows()]
 
 
+def test_signed_mail_is_instrumented_where_the_setting_says_so(milter: Milter) -> None:
+    """A later signer replaces the signature; the body is read and edited."""
+    milter.configure(instrument_signed=True)
+
+    decided, edits = milter.send([("DKIM-Signature", "v=1; h=from; b=x"), *FIELDS])
+
+    assert Next.READ_BODY is decided
+    assert edits.body is not None
+    assert [Outcome.INSTRUMENTED] == [row.outcome for row in milter.rows()]
+
+
+def test_a_header_beyond_the_bound(milter: Milter) -> None:
+    """The body is not even read."""
+    fields = [*FIELDS, *[("X-Filler", "x" * 90_000)] * 5]
+
+    decided, _ = milter.send(fields)
+
+    assert Next.ACCEPT is decided
+    assert ["header too long"] == [row.reason for row in milter.rows()]
+
+
 def test_mail_that_is_too_large(milter: Milter) -> None:
     """Beyond the bound only the size is kept, and the message passes."""
     milter.configure(max_message_bytes=10_000)
@@ -499,6 +521,52 @@ def test_a_fault_of_ours(milter: Milter, caplog: pytest.LogCaptureFixture, stage
     assert [f"{QUEUE_ID}: internal error"] == [t for t in lines(caplog) if "untouched" not in t]
 
 
+def test_a_fault_of_ours_has_a_row_where_the_domain_is_known(
+    milter: Milter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the end of the headers too: the row says what is certain, and why (DESIGN 1.8, 3.9)."""
+    caplog.set_level(logging.INFO)
+    clocks = iter([_broken])
+    milter.change(now=lambda: next(clocks, lambda _: NOW)(0))
+
+    decided, edits = milter.send([*FIELDS, CONTROL])
+
+    assert Next.SKIP_BODY is decided
+    assert Edits((Removal(CONTROL[0], 1),)) == edits
+    [row] = milter.rows()
+    assert (Outcome.UNTOUCHED, DOMAIN) == (row.outcome, row.sending_domain)
+    assert (("anna@reader.example",), None) == (row.recipients, row.subject)
+    reason = "internal error OSError('no randomness today')"
+    assert reason == row.reason
+    assert [
+        f"{QUEUE_ID}: internal error",
+        f'{QUEUE_ID}: untouched reason="{reason}" domain={DOMAIN}',
+    ] == lines(caplog)
+    assert {"untouched": 1, "faults": 1} == milter.counters.snapshot()
+
+
+class _BrokenRecorder(MessageRecorder):
+    def leave(self, message: Message) -> None:
+        raise AttributeError("no rows today")
+
+
+@pytest.mark.parametrize("toggle", ["yes", "no"])
+def test_a_fault_in_dealing_with_a_fault(
+    idle: Milter, caplog: pytest.LogCaptureFixture, toggle: str
+) -> None:
+    """Even a recorder that is broken itself stops no mail, at either end."""
+    housekeeping = Housekeeping(idle.counters, lambda: 10_000, lambda: NOW, NOW)
+    idle.configure(max_message_bytes=10_000)
+    idle.change(recorder=_BrokenRecorder(idle.store, housekeeping, time.monotonic))
+    toggles = [(f"X-Anypost-Track-{what}", toggle) for what in ("Opens", "Clicks")]
+
+    _, edits = idle.send([*FIELDS, *toggles], HTML + b"x" * 20_000)
+
+    assert edits.body is None
+    assert 2 == len(edits.removals)
+    assert f"{QUEUE_ID}: internal error" in lines(caplog)
+
+
 def _broken(_size: int) -> bytes:
     raise OSError("no randomness today")
 
@@ -563,6 +631,43 @@ def test_the_same_mail_coming_round_again_is_left(milter: Milter) -> None:
     assert [Outcome.INSTRUMENTED, Outcome.UNTOUCHED] == sorted(
         (row.outcome for row in milter.rows()), key=str
     )
+
+
+def test_a_link_sealed_with_a_key_of_a_moment_ago_is_ours(milter: Milter) -> None:
+    """A key id that is not held has the keys read again (DESIGN 4): no link is wrapped twice."""
+    milter.world.keys.ring()
+    rotate_keys(str(milter.key_directory))
+    other = TokenMinter(
+        load_keys(str(milter.key_directory)), LinkSettings(), TRACKING_DOMAIN, EMAIL_ID, b"copy"
+    )
+    url = other.link_urls([(0, DESTINATION)])[0]
+    milter.clock.advance(2)
+
+    milter.send(body=f'<html><body><a href="{url}">Boots</a></body></html>'.encode())
+
+    [row] = milter.rows()
+    assert [(url, False, "already tracked")] == [
+        (link.destination, link.tracked, link.reason) for link in row.links
+    ]
+    assert (0, 1) == milter.world.keys.ring().key_ids
+
+
+def test_tokens_of_strangers_cost_one_look_a_second(milter: Milter) -> None:
+    """However many URLs look like tokens of a key that is not held."""
+    links = [
+        f'<a href="https://track.kontor.example/c/{letter}{"A" * 63}">x</a>\r\n'
+        for letter in "BCDEFGHIJKLMNOPQRSTUVWXYZ"
+    ]
+    milter.send()
+    milter.clock.advance(2)
+    rotate_keys(str(milter.key_directory))
+    reads: list[None] = []
+    milter.world.keys._read = lambda: reads.append(None)  # type: ignore[method-assign]
+
+    for _ in range(3):
+        milter.send(body="".join(links).encode())
+
+    assert [None] == reads
 
 
 def test_a_reply_keeps_quoted_links_and_gets_its_own_image(milter: Milter) -> None:

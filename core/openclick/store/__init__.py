@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclick.store.database import BUSY_SECONDS
 from openclick.store.events import JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import StoreFault, StoreTooNew
 from openclick.store.hits import HitLog, HitReader
@@ -57,9 +58,9 @@ class Store:
         """Open messages.db to write; the milter's alone."""
         return MessageLog(self.directory)
 
-    def message_reader(self) -> MessageReader:
-        """Open messages.db to read."""
-        return MessageReader(self.directory)
+    def message_reader(self, *, busy_seconds: float = BUSY_SECONDS) -> MessageReader:
+        """Open messages.db to read; `busy_seconds` is how long a read may wait for a lock."""
+        return MessageReader(self.directory, busy_seconds)
 
     def hit_log(self) -> HitLog:
         """Open hits.db to write; the recorder's alone."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from openclick.ids import first_email_id
 from openclick.instants import Instant
 from openclick.messages import Labels, LinkRecord, Message, Outcome
-from openclick.store.database import Database, open_reading, open_writing
+from openclick.store.database import BUSY_SECONDS, Database, open_reading, open_writing
 
 FILE_NAME = "messages.db"
 _SCHEMA = "messages"
@@ -73,15 +73,16 @@ class MessageLog:
     def sweep(self, before: Instant, limit: int) -> int:
         """Remove at most `limit` rows made before an instant; return how many there were.
 
-        The key begins with the instant (an email_id is a UUIDv7), so no further index is needed.
+        The key begins with an instant (an email_id is a UUIDv7), so no further index is needed.
+        A copy that waited between two passes has an older one than its row: such a row stays.
         Raises StoreFault.
         """
         with self._database.transaction() as connection:
             return connection.execute(
                 "DELETE FROM messages WHERE (email_id, copy) IN "
-                "(SELECT email_id, copy FROM messages WHERE email_id < ? "
+                "(SELECT email_id, copy FROM messages WHERE email_id < ? AND created_at < ? "
                 "ORDER BY email_id LIMIT ?)",
-                (first_email_id(before), limit),
+                (first_email_id(before), before, limit),
             ).rowcount
 
     def checkpoint_itself(self, wanted: bool) -> None:
@@ -101,8 +102,10 @@ class MessageLog:
 class MessageReader:
     """The reading side."""
 
-    def __init__(self, directory: Path) -> None:
-        self._database: Database = open_reading(directory / FILE_NAME, _SCHEMA)
+    def __init__(self, directory: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._database: Database = open_reading(
+            directory / FILE_NAME, _SCHEMA, busy_seconds=busy_seconds
+        )
 
     def maybe_message(self, email_id: bytes, copy: bytes) -> Message | None:
         """Return the row of one copy, or None where a successful read finds none."""
