@@ -146,6 +146,8 @@ NETWORK_LIST = _list_of(NETWORK, 'a list of networks, such as ["10.0.0.0/8", "20
 WORD = _matching("a word of letters, digits, - and _", r"[A-Za-z0-9_-]{1,64}")
 WORD_LIST = _list_of(WORD, 'a list of words, such as ["openclick-inject"]')
 PATH = _matching("an absolute path", r"/[^\x00-\x1f\x7f]*")
+OPTIONAL_PATH = _matching('an absolute path, or "" for none', r"(?:/[^\x00-\x1f\x7f]*)?")
+PATH_LIST = _list_of(PATH, 'a list of absolute paths, such as ["/etc/openclick/scanners.json"]')
 STORE_URL = _matching('"sqlite:" and an absolute directory', r"sqlite:/[^\x00-\x1f\x7f]*")
 MILTER_SOCKET = Kind(
     '"unix:" and an absolute path of at most 100 characters, "inet:PORT@ADDRESS" or '
@@ -287,6 +289,30 @@ class SidecarSettings:
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """How the sidecar tells people from machines, beyond the rules that come with it."""
+
+    rules_file: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "A file of rules of your own, which are asked before those that come with OpenClick and "
+        "may take some of these out.",
+    )
+    scanner_networks: tuple[str, ...] = _option(
+        (),
+        PATH_LIST,
+        "Files of networks, as their owners publish them, from which a click is a machine's: JSON "
+        "with prefixes, CSV, or a network a line.  Opens are not affected.",
+    )
+    too_soon_seconds: float = _option(
+        30.0,
+        _seconds(0, 3600),
+        "How long after the submission a hit that claims to be a browser's, but shows another sign "
+        "of a machine, is dropped.  The signs are rules; 0 asks none of them.",
+    )
+
+
+@dataclass(frozen=True)
 class DnsSettings:
     """How tracking domains are looked up; never while a mail or a hit waits."""
 
@@ -339,6 +365,7 @@ class Config:
     links: LinkSettings = LinkSettings()
     milter: MilterSettings = MilterSettings()
     sidecar: SidecarSettings = SidecarSettings()
+    judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()

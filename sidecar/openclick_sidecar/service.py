@@ -28,7 +28,6 @@ from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.post import Poster
 from openclick_sidecar.recorder import HitRecorder
-from openclick_sidecar.rules import packaged_rules
 from openclick_sidecar.site import TrackingSite
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class CannotListen(Exception):
 class Sidecar:
     """Everything that runs in the sidecar's process."""
 
-    def __init__(self, config: Config, store: Store, reactor: Any) -> None:
+    def __init__(self, config: Config, store: Store, judge: Judge, reactor: Any) -> None:
         self._config = config
         self._reactor = reactor
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
@@ -54,7 +53,7 @@ class Sidecar:
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
         self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
-        self._docket = judging.Docket(store, Judge(packaged_rules()), now)
+        self._docket = judging.Docket(store, judge, now)
         self._judging = judging.Judging(
             self._docket,
             self._bookkeeper,

@@ -38,7 +38,7 @@ def test_judgements_are_written_with_the_cursor(registry: Registry) -> None:
     """Verdicts of all, events of the counted ones."""
     made = registry.events.record_judgements([a_judgement(1), DROPPED], JudgeCursor("file", 2), NOW)
 
-    assert made == 1
+    assert [a_judgement(1), DROPPED] == made
     assert JudgeCursor("file", 2) == registry.events.judge_cursor()
     assert [an_event(1)] == [logged.event for logged in registry.events.many_after(0, 10)]
     assert [
@@ -54,7 +54,7 @@ def test_a_hit_judged_twice_counts_once(registry: Registry) -> None:
 
     made = registry.events.record_judgements([*first, a_judgement(3)], JudgeCursor("other", 3), NOW)
 
-    assert made == 1
+    assert [a_judgement(3)] == made
     assert [an_event(1), an_event(3)] == [
         logged.event for logged in registry.events.many_after(0, 10)
     ]
@@ -63,7 +63,7 @@ def test_a_hit_judged_twice_counts_once(registry: Registry) -> None:
 
 def test_a_hit_twice_in_one_batch_counts_once(registry: Registry) -> None:
     """Journal and table may both hold it."""
-    assert 1 == registry.events.record_judgements(
+    assert [a_judgement(1)] == registry.events.record_judgements(
         [a_judgement(1), a_judgement(1)], JudgeCursor("file", 2), NOW
     )
 
