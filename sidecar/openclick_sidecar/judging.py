@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from openclick.events import Bot, make_event
 from openclick.hits import Click, Hit
-from openclick.instants import Instant
+from openclick.instants import SECOND, Instant
 from openclick.logs import line
 from openclick.messages import Message
 from openclick.store import (
@@ -48,6 +48,8 @@ _BATCH = 500
 _AROUND = 5_000
 """So many hits on either side of a batch are searched for the rest of its bursts: a second of
 them, as long as no more than so many come in one."""
+_REACH = WINDOW + SECOND // 10
+"""The rest of a burst lies within its window; hits may be a little out of order."""
 TICK_SECONDS = 0.25
 
 
@@ -113,8 +115,8 @@ class Docket:
         if not clicks:
             return []
         hits = self._hit_reader()
-        since = min(click.received_at for click in clicks) - 2 * WINDOW
-        until = max(click.received_at for click in clicks) + 2 * WINDOW
+        since = min(click.received_at for click in clicks) - _REACH
+        until = max(click.received_at for click in clicks) + _REACH
         return [
             *hits.clicks_before(batch[0][0], since, until, _AROUND),
             *clicks,
