@@ -310,6 +310,13 @@ class JudgeSettings:
         "How long after the submission a hit that claims to be a browser's, but shows another sign "
         "of a machine, is dropped.  The signs are rules; 0 asks none of them.",
     )
+    missing_fields: bool = _option(
+        False,
+        BOOLEAN,
+        "Whether a request header that every browser sends is such a sign where it is missing.  "
+        "Catches scanners that copy a browser's user agent and no more; also drops what you fetch "
+        "by hand with such a user agent, and opens through image proxies that name none.",
+    )
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ REPEAT_LIMIT = 20
 class Circumstances:
     """What the judge is told of this installation.
 
-    `too_soon_seconds` is how long after the submission a hit is suspect, `https` whether links are
-    https, so that browsers send Sec-Fetch fields, `networks` those whose clicks are dropped.
+    `too_soon_seconds` is how long after the submission a hit is suspect, `missing_fields` whether a
+    request header that is missing is then a sign, `https` whether links are https, so that browsers
+    send Sec-Fetch fields, `networks` those whose clicks are dropped.
     """
 
     too_soon_seconds: float = 30.0
+    missing_fields: bool = False
     https: bool = True
     networks: tuple[NetworkFile, ...] = ()
 
@@ -109,7 +111,10 @@ class Judge:
             return False
         if rule.https and not self._circumstances.https:
             return False
-        return not rule.soon or self._is_soon(hit)
+        if not rule.soon:
+            return True
+        asked = rule.lacks is None or self._circumstances.missing_fields
+        return asked and self._is_soon(hit)
 
     def _is_soon(self, hit: Hit) -> bool:
         """Whether `hit` came soon after the submission, whose instant its email id holds."""

@@ -25,9 +25,10 @@ def load_judge(config: Config) -> Judge:
     if faults:
         raise ConfigError(faults)
     circumstances = Circumstances(
-        config.judge.too_soon_seconds,
-        config.links.scheme == "https",
-        tuple(file for file in networks if file is not None),
+        too_soon_seconds=config.judge.too_soon_seconds,
+        missing_fields=config.judge.missing_fields,
+        https=config.links.scheme == "https",
+        networks=tuple(file for file in networks if file is not None),
     )
     return make_judge(packaged_rules(), admins, circumstances)
 

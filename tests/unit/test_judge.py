@@ -11,11 +11,12 @@ from openclick.ids import email_id_instant
 from openclick.instants import SECOND
 from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
-from openclick_sidecar.judge import NO_RULE, REPEAT_LIMIT, Judge
+from openclick_sidecar.judge import NO_RULE, REPEAT_LIMIT, Circumstances, Judge
 from openclick_sidecar.rules import packaged_rules, parse_rules
 from unit.samples import EMAIL_ID, a_hit, an_open
 
 JUDGE = Judge(packaged_rules())
+STRICT = Judge(packaged_rules(), Circumstances(missing_fields=True))
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 GOOGLE = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 GMAIL_PREFETCH = (
@@ -255,11 +256,19 @@ def test_a_burst_of_a_mail_client() -> None:
 )
 def test_too_soon_with_another_sign(rule: str, user_agent: str, headers: dict[str, str]) -> None:
     """Within half a minute of the submission; later the same is a reader."""
-    early = JUDGE.verdict(after(30, user_agent=user_agent, headers=headers))
-    late = JUDGE.verdict(after(31, user_agent=user_agent, headers=headers))
+    early = STRICT.verdict(after(30, user_agent=user_agent, headers=headers))
+    late = STRICT.verdict(after(31, user_agent=user_agent, headers=headers))
 
     assert (Visitor.AUTOMATION, rule) == (early.visitor, early.rule)
     assert late.counts
+
+
+def test_a_missing_field_is_a_sign_only_on_request() -> None:
+    """An image proxy that does not say what it is looks just so: it must count."""
+    hit = after(1, user_agent=FIREFOX, headers={})
+
+    assert JUDGE.verdict(hit).counts
+    assert not STRICT.verdict(hit).counts
 
 
 @pytest.mark.parametrize(
@@ -281,7 +290,7 @@ def test_too_soon_with_another_sign(rule: str, user_agent: str, headers: dict[st
 )
 def test_too_soon_alone(user_agent: str, headers: dict[str, str]) -> None:
     """Readers can be quick: who asked for a link waits for it."""
-    assert JUDGE.verdict(after(0, user_agent=user_agent, headers=headers)).counts
+    assert STRICT.verdict(after(0, user_agent=user_agent, headers=headers)).counts
 
 
 def test_a_clock_set_back_is_not_too_soon() -> None:

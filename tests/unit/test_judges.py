@@ -99,11 +99,13 @@ def test_https_and_the_window_come_from_the_settings() -> None:
         "Gecko) Chrome/142.0.0.0 Safari/537.36",
         headers={"accept-language": "de"},
     )
-    http = replace(config(), links=LinkSettings(scheme="http"))
+    strict = config(missing_fields=True)
+    http = replace(strict, links=LinkSettings(scheme="http"))
 
-    assert load_judge(config()).verdict(hit).rule == "too-soon-no-sec-fetch"
+    assert load_judge(strict).verdict(hit).rule == "too-soon-no-sec-fetch"
     assert load_judge(http).verdict(hit).counts
-    assert load_judge(config(too_soon_seconds=0.0)).verdict(hit).counts
+    assert load_judge(config(missing_fields=True, too_soon_seconds=0.0)).verdict(hit).counts
+    assert load_judge(config()).verdict(hit).counts
 
 
 def test_every_fault_is_one_line(tmp_path: Path) -> None:
