@@ -70,7 +70,7 @@ class TestWhatWasWrittenDown:
 
     def test_for_people(self, judged: CommandLine) -> None:
         """A table with the sum above it."""
-        text = judged("explain", "hit", EMAIL_ID_TEXT, columns=160).text
+        text = judged("explain", "hit", EMAIL_ID_TEXT, columns=250).text
 
         assert text.startswith("3 hits: 1 counted, 2 dropped\n")
         assert "link 1  automation, dropped  burst" in text
@@ -301,9 +301,8 @@ class TestAccessLog:
 
     def test_for_people(self, openclick: CommandLine) -> None:
         """Sums, then a table."""
-        log = (
-            LINE.format("GET /c/T", "curl/8") * 3 + "nonsense\n" + LINE.format("GET /o/T", FIREFOX)
-        )
+        machine, person = LINE.format("GET /c/T", "curl/8"), LINE.format("GET /o/T", FIREFOX)
+        log = machine * 3 + "nonsense\n" + person
 
         text = replayed(openclick, log).text
 
