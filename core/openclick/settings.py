@@ -295,20 +295,17 @@ class JudgeSettings:
     rules_file: str = _option(
         "",
         OPTIONAL_PATH,
-        "A file of rules of your own, which are asked before those that come with OpenClick and "
-        "may take some of these out.",
+        "Rules of your own: asked before those of OpenClick, some of which they may take out.",
     )
     scanner_networks: tuple[str, ...] = _option(
         (),
         PATH_LIST,
-        "Files of networks, as their owners publish them, from which a click is a machine's: JSON "
-        "with prefixes, CSV, or a network a line.  Opens are not affected.",
+        "Files of networks, as their owners publish them, from which every click is a machine's.",
     )
     too_soon_seconds: float = _option(
         30.0,
         _seconds(0, 3600),
-        "How long after the submission a hit that claims to be a browser's, but shows another sign "
-        "of a machine, is dropped.  The signs are rules; 0 asks none of them.",
+        "How long after its submission a hit with a sign of a machine is dropped; 0 for never.",
     )
     missing_fields: bool = _option(
         False,
