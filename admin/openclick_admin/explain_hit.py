@@ -208,8 +208,10 @@ def _progress(stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
     except OSError:  # a pipe, or what a test hands in
         length = 0
     console = Console(stderr=True)
-    hidden = length < _LONG_BYTES or not console.is_terminal
-    with Progress(console=console, transient=True, disable=hidden) as progress:
+    if length < _LONG_BYTES or not console.is_terminal:
+        yield lambda _read: None
+        return
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("reading", total=length)
         yield lambda read: progress.advance(task, read)
 
