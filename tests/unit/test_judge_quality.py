@@ -3,8 +3,9 @@
 data/agents/README.md says where the user agents come from.  The rules were tuned on the one half;
 what is asserted of the other is the promise.  `pytest -s` shows the figures.
 
-Limits: we wrote both the rules and the user agents, so a list that others wrote is harder: of the
-bots of matomo's device-detector 95 % are dropped, in the half that nobody looked at as well.
+Limits: we wrote both the rules and the user agents, the rules first, so a list that others wrote is
+harder; docs/people-and-machines.md tells what was measured on such, and which of them were looked
+at before.
 """
 
 from collections.abc import Iterator
