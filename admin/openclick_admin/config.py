@@ -16,8 +16,10 @@ def command() -> None:
 @command.command("check")
 @pass_admin
 def check(admin: Admin) -> None:
-    """Check the settings; exit 78 and name each fault where there is one."""
-    load_config(admin.config_path)
+    """Check the settings and the files of the judge; exit 78 and name each fault."""
+    from openclick_sidecar.judges import load_judge  # noqa: PLC0415 - init and sample need none
+
+    load_judge(load_config(admin.config_path))
     click.echo(f"{admin.config_path}: no fault found")
 
 

@@ -14,6 +14,7 @@ from openclick_admin.context import Admin, pass_admin
 from openclick_admin.output import json_option, print_json, print_table
 
 _FOLLOW_SECONDS = 0.5
+_FOLLOW_BATCH = 100
 
 
 @click.command("events")
@@ -45,10 +46,12 @@ def _follow(admin: Admin, as_json: bool) -> None:
         seq = newest[0].seq if newest else 0
         try:
             while True:
-                for logged in registry.events.many_after(seq, 100):
+                batch = registry.events.many_after(seq, _FOLLOW_BATCH)
+                for logged in batch:
                     seq = logged.seq
                     click.echo(_line(logged, as_json))
-                time.sleep(_FOLLOW_SECONDS)
+                if len(batch) < _FOLLOW_BATCH:  # else more is there already
+                    time.sleep(_FOLLOW_SECONDS)
         except KeyboardInterrupt:
             return
 

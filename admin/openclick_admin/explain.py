@@ -1,4 +1,4 @@
-"""`openclick explain message`: what was done with a message, or would be, and why.
+"""`openclick explain`: what was done with a message, or would be, and why; `hit` is next door.
 
     openclick explain message FILE                              what the milter would do with it
     openclick explain message QUEUE-ID|EMAIL-ID|MESSAGE-ID      what it did: the message's rows
@@ -36,6 +36,7 @@ from openclick.store import MessageReader
 from openclick_admin import explain_output
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.explain_file import Page, SecondReading, decoded, explain, followed
+from openclick_admin.explain_hit import hit
 from openclick_admin.instrument import Offline
 from openclick_admin.output import json_option, print_json
 
@@ -50,7 +51,10 @@ _RAW_TEXT = ["title", "textarea", "xmp", "iframe", "noembed", "noframes", "plain
 
 @click.group("explain")
 def command() -> None:
-    """What was done with a message, or would be, and why."""
+    """What was done with a message or a hit, or would be, and why."""
+
+
+command.add_command(hit)
 
 
 @command.command("message")

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openclick.settings import SECTIONS, Config, HostPort, Setting, table
+from openclick.option_kinds import HostPort
+from openclick.settings import SECTIONS, Config, Setting, table
 
 DEFAULT_PATH = "/etc/openclick/openclick.toml"
 EX_CONFIG = 78

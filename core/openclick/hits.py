@@ -33,6 +33,18 @@ class Hit:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Click:
+    """What of a click tells whether it belongs to a burst; `position` is its place in hits.db."""
+
+    position: int
+    received_at: Instant
+    email_id: bytes
+    copy: bytes
+    link_index: int
+    ip: str
+
+
 JUDGED_HEADERS = (
     "purpose",
     "sec-purpose",

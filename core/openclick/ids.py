@@ -34,6 +34,11 @@ def first_email_id(created_at: Instant) -> bytes:
     return new_email_id(created_at, bytes(UUID7_RANDOM_BYTES))
 
 
+def email_id_instant(email_id: bytes) -> Instant:
+    """Return the instant that a UUIDv7 holds, in whole milliseconds: that of the submission."""
+    return int.from_bytes(email_id[:6], "big") * 1000
+
+
 def format_email_id(email_id: bytes) -> str:
     """Write an email id as events and the command do."""
     return f"email_{uuid.UUID(bytes=email_id)}"

@@ -11,151 +11,28 @@ exist, is that port free) are the daemons' business at start, not this table's.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})+\Z")
-
-# An address holds 107 bytes (unix(7)); a milter binds PATH.PID first, with a pid of up to 7 digits.
-_MAX_SOCKET_PATH_BYTES = 99
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How one sort of value is read.
-
-    `parse` takes what TOML gave and returns the value, or raises ValueError or TypeError; `needs`
-    completes the sentence "need ..." of the error.
-    """
-
-    needs: str
-    parse: Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class HostPort:
-    """An address to listen on or to ask: a literal IP address and a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _typed(value: Any, kind: type) -> Any:
-    # bool is an int to Python, never to a person who writes a configuration.
-    if type(value) is not kind:
-        raise TypeError(value)
-    return value
-
-
-def _one_of(*words: str) -> Kind:
-    def parse(value: Any) -> str:
-        if value not in words:
-            raise ValueError(value)
-        return str(value)
-
-    return Kind("one of " + ", ".join(f'"{word}"' for word in words), parse)
-
-
-def _whole(low: int, high: int) -> Kind:
-    def parse(value: Any) -> int:
-        number: int = _typed(value, int)
-        if not low <= number <= high:
-            raise ValueError(value)
-        return number
-
-    return Kind(f"a whole number from {low:,} to {high:,}", parse)
-
-
-def _seconds(low: float, high: float) -> Kind:
-    def parse(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(value)
-        if not low <= value <= high:
-            raise ValueError(value)
-        return float(value)
-
-    return Kind(f"seconds, a number from {low:g} to {high:g}", parse)
-
-
-def _matching(needs: str, pattern: str) -> Kind:
-    compiled = re.compile(pattern)
-
-    def parse(value: Any) -> str:
-        text: str = _typed(value, str)
-        if not compiled.fullmatch(text):
-            raise ValueError(value)
-        return text
-
-    return Kind(needs, parse)
-
-
-def _list_of(item: Kind, needs: str) -> Kind:
-    def parse(value: Any) -> tuple[Any, ...]:
-        return tuple(item.parse(entry) for entry in _typed(value, list))
-
-    return Kind(needs, parse)
-
-
-def _parse_host_port(value: Any) -> HostPort:
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})", _typed(value, str))
-    if match is None:
-        raise ValueError(value)
-    host, port = match[1] or match[2], int(match[3])
-    ipaddress.ip_address(host)
-    if not 0 < port < 65536:
-        raise ValueError(value)
-    return HostPort(host, port)
-
-
-def _parse_milter_socket(value: Any) -> str:
-    match = re.fullmatch(r"unix:/[^\x00-\x1f\x7f]+|inet(6?):([0-9]{1,5})@(.+)", _typed(value, str))
-    if match is None or len(match[0].encode("utf-8")) > len("unix:") + _MAX_SOCKET_PATH_BYTES:
-        raise ValueError(value)
-    if match[2] is not None:
-        version = 6 if match[1] else 4
-        if not 0 < int(match[2]) < 65536 or ipaddress.ip_address(match[3]).version != version:
-            raise ValueError(value)
-    return match[0]
-
-
-def _parse_network(value: Any) -> IPNetwork:
-    return ipaddress.ip_network(_typed(value, str))
-
-
-def _parse_host_name(value: Any) -> str:
-    name: str = _typed(value, str).lower().rstrip(".")
-    if name and not HOST_NAME.match(name):
-        raise ValueError(value)
-    return name
-
-
-BOOLEAN = Kind("true or false", lambda value: _typed(value, bool))
-HOST_PORT = Kind('an address and a port, such as "127.0.0.1:8080" or "[::]:80"', _parse_host_port)
-HOST_NAME_KIND = Kind("a host name of at least two labels, in ASCII", _parse_host_name)
-NETWORK = Kind('a network, such as "10.0.0.0/8"', _parse_network)
-LISTEN_LIST = _list_of(HOST_PORT, 'a list of addresses, such as ["0.0.0.0:80", "[::]:80"]')
-NETWORK_LIST = _list_of(NETWORK, 'a list of networks, such as ["10.0.0.0/8", "2001:db8::/32"]')
-WORD = _matching("a word of letters, digits, - and _", r"[A-Za-z0-9_-]{1,64}")
-WORD_LIST = _list_of(WORD, 'a list of words, such as ["openclick-inject"]')
-PATH = _matching("an absolute path", r"/[^\x00-\x1f\x7f]*")
-STORE_URL = _matching('"sqlite:" and an absolute directory', r"sqlite:/[^\x00-\x1f\x7f]*")
-MILTER_SOCKET = Kind(
-    f'"unix:" and an absolute path of at most {_MAX_SOCKET_PATH_BYTES} bytes, '
-    '"inet:PORT@ADDRESS" or "inet6:PORT@ADDRESS"',
-    _parse_milter_socket,
-)
-HEADER_PREFIX = _matching(
-    'letters, digits and hyphens that end in a hyphen, such as "X-Anypost-"',
-    r"[A-Za-z][A-Za-z0-9-]{0,38}-",
+from openclick.option_kinds import (
+    BOOLEAN,
+    HEADER_PREFIX,
+    HOST_NAME_KIND,
+    LISTEN_LIST,
+    MILTER_SOCKET,
+    NETWORK_LIST,
+    OPTIONAL_PATH,
+    PATH,
+    PATH_LIST,
+    STORE_URL,
+    WORD_LIST,
+    HostPort,
+    IPNetwork,
+    Kind,
+    one_of,
+    seconds,
+    whole,
 )
 
 
@@ -192,13 +69,13 @@ class LinkSettings:
 
     scheme: str = _option(
         "https",
-        _one_of("https", "http"),
+        one_of("https", "http"),
         "The scheme of tracking links.  Write http only where nothing in front of the sidecar "
         "speaks TLS.",
     )
     port: int = _option(
         0,
-        _whole(0, 65535),
+        whole(0, 65535),
         "The port that tracking links name; 0 names none, so that the scheme's own port holds.",
     )
 
@@ -249,12 +126,12 @@ class MilterSettings:
     )
     deadline_seconds: float = _option(
         5.0,
-        _seconds(0.1, 60),
+        seconds(0.1, 60),
         "How long one message may be worked on.  After that it goes out untouched.",
     )
     max_message_bytes: int = _option(
         10_240_000,
-        _whole(10_000, 1_000_000_000),
+        whole(10_000, 1_000_000_000),
         "The largest message, after instrumenting, that the milter hands back.  Keep it at or "
         "below Postfix's message_size_limit: growth past that limit is a permanent 552.",
     )
@@ -266,7 +143,7 @@ class RetentionSettings:
 
     messages_days: int = _option(
         400,
-        _whole(1, 10_000),
+        whole(1, 10_000),
         "How long message rows are kept.  Links go on working without them; events then carry the "
         "link's destination and our id alone.",
     )
@@ -288,8 +165,36 @@ class SidecarSettings:
     )
     hold_seconds: float = _option(
         3.0,
-        _seconds(0, 60),
+        seconds(0, 60),
         "How long a hit waits before it is judged, so that a scanner's burst can be seen whole.",
+    )
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How the sidecar tells people from machines, beyond the rules that come with it."""
+
+    rules_file: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "Rules of your own: asked before those of OpenClick, some of which they may take out.",
+    )
+    scanner_networks: tuple[str, ...] = _option(
+        (),
+        PATH_LIST,
+        "Files of networks, as their owners publish them, from which every click is a machine's.",
+    )
+    too_soon_seconds: float = _option(
+        30.0,
+        seconds(0, 3600),
+        "How long after its submission a hit with a sign of a machine is dropped; 0 for never.",
+    )
+    missing_fields: bool = _option(
+        False,
+        BOOLEAN,
+        "Whether a request header that every browser sends is such a sign where it is missing.  "
+        "Catches scanners that copy a browser's user agent and no more; also drops what you fetch "
+        "by hand with such a user agent, and opens through image proxies that name none.",
     )
 
 
@@ -304,7 +209,7 @@ class DnsSettings:
     )
     timeout_seconds: float = _option(
         5.0,
-        _seconds(0.1, 60),
+        seconds(0.1, 60),
         "How long one question to the name servers may take in all.",
     )
 
@@ -321,7 +226,7 @@ class WebhookSettings:
     )
     timeout_seconds: float = _option(
         15.0,
-        _seconds(0.1, 120),
+        seconds(0.1, 120),
         "How long one POST may take in all, from connecting to the end of the answer.",
     )
 
@@ -332,7 +237,7 @@ class LogSettings:
 
     level: str = _option(
         "info",
-        _one_of("debug", "info", "warning", "error"),
+        one_of("debug", "info", "warning", "error"),
         "The least important line that is written.",
     )
 
@@ -346,6 +251,7 @@ class Config:
     links: LinkSettings = LinkSettings()
     milter: MilterSettings = MilterSettings()
     sidecar: SidecarSettings = SidecarSettings()
+    judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()

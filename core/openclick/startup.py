@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from openclick import __version__
 from openclick.config import DEFAULT_PATH, EX_CONFIG, ConfigError, load_config
@@ -18,14 +19,22 @@ EX_UNAVAILABLE = 69
 """Exit status of a daemon whose socket or port cannot be opened (sysexits.h)."""
 
 
-def begin(program: str, description: str, argv: list[str] | None) -> tuple[Config, str]:
+def begin(
+    program: str,
+    description: str,
+    argv: list[str] | None,
+    also_check: Callable[[Config], object] = lambda _config: None,
+) -> tuple[Config, str]:
     """Return the settings and the path that they came from, with logging started.
 
+    `also_check` reads the files that the settings name, for --check-config; it raises ConfigError.
     Ends the process for --help, --version, --check-config, and where the settings are at fault.
     """
     options = _parse(program, description, argv)
     try:
         config = load_config(options.config)
+        if options.check_config:
+            also_check(config)
     except ConfigError as error:
         print(f"{error}\n{program} not started", file=sys.stderr)
         sys.exit(EX_CONFIG)

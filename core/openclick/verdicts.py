@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
+
+from openclick.hits import Hit
+from openclick.instants import Instant
+from openclick.tokens import Kind
 
 
 class Visitor(StrEnum):
@@ -39,3 +44,27 @@ class Verdict:
     def counts(self) -> bool:
         """Whether the hit becomes an event."""
         return self.visitor in COUNTED
+
+
+@dataclass(frozen=True)
+class JudgedHit:
+    """A hit as it is remembered once it was judged; `event_id` is None for a dropped one."""
+
+    hit_id: bytes
+    received_at: Instant
+    judged_at: Instant
+    kind: Kind
+    email_id: bytes
+    copy: bytes
+    link_index: int
+    ip: str
+    user_agent: str
+    verdict: Verdict
+    event_id: str | None
+
+
+def visit_of(hit: Hit) -> bytes:
+    """Return 8 bytes that name which token was asked for, from where, by which user agent."""
+    who = f"{hit.kind.value} {hit.link_index} {hit.ip} {hit.user_agent}"
+    text = who.encode("utf-8", "surrogatepass")
+    return blake2b(hit.email_id + hit.copy + text, digest_size=8).digest()

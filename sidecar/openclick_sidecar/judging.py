@@ -21,9 +21,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from openclick.events import Bot, make_event
-from openclick.hits import Hit
-from openclick.instants import Instant
+from openclick.hits import Click, Hit
+from openclick.instants import SECOND, Instant
 from openclick.logs import line
+from openclick.messages import Message
 from openclick.store import (
     HitReader,
     JudgeCursor,
@@ -33,13 +34,22 @@ from openclick.store import (
     Store,
     StoreFault,
 )
-from openclick.verdicts import Visitor
+from openclick.tokens import Kind
+from openclick.verdicts import Verdict, Visitor
 from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick_sidecar.burst import WINDOW, bursts
 from openclick_sidecar.judge import Judge
+from openclick_sidecar.repeats import Repeats
+from openclick_sidecar.tally import VerdictTally
 
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_AROUND = 5_000
+"""So many hits on either side of a batch are searched for the rest of its bursts: a second of
+them, as long as no more than so many come in one."""
+_REACH = WINDOW + SECOND // 10
+"""The rest of a burst lies within its window; hits may be a little out of order."""
 TICK_SECONDS = 0.25
 
 
@@ -52,6 +62,7 @@ class Docket:
         self._now = now
         self._hits: HitReader | None = None
         self._messages: MessageReader | None = None
+        self.tally = VerdictTally()
 
     def last_position(self, _registry: Registry) -> int:
         """Return the position of the newest hit, 0 where there is no hit or no file yet."""
@@ -71,17 +82,55 @@ class Docket:
         resumes = cursor.file_id == file_id and hits.last_position() >= cursor.position
         batch = hits.many_after(cursor.position if resumes else 0, position, _BATCH)
         if batch:
-            judgements = [self._judgement(hit) for _, hit in batch]
-            registry.events.record_judgements(
-                judgements, JudgeCursor(file_id, batch[-1][0]), self._now()
+            made = registry.events.record_judgements(
+                self._judgements(batch, registry),
+                JudgeCursor(file_id, batch[-1][0]),
+                self._now(),
             )
+            for judgement in made:
+                self.tally.add(judgement.verdict)
         return len(batch)
 
-    def _judgement(self, hit: Hit) -> Judgement:
-        verdict = self._judge.verdict(hit)
+    def _judgements(self, batch: list[tuple[int, Hit]], registry: Registry) -> list[Judgement]:
+        in_bursts = bursts(self._clicks_around(batch))
+        repeats = Repeats(registry.events)
+        judgements = []
+        for position, hit in batch:
+            verdict = self._judge.verdict(hit, in_bursts.get(position, ""))
+            judgements.append(self._judgement(hit, verdict, repeats))
+            repeats.add(hit)
+        return judgements
+
+    def _clicks_around(self, batch: list[tuple[int, Hit]]) -> list[Click]:
+        """Return the clicks of a batch, and those a second before and after it.
+
+        They are read from the file, since neither a restart nor the end of a batch may hide a part
+        of a burst.
+        """
+        clicks = [
+            Click(place, hit.received_at, hit.email_id, hit.copy, hit.link_index, hit.ip)
+            for place, hit in batch
+            if hit.kind is Kind.CLICK
+        ]
+        if not clicks:
+            return []
+        hits = self._hit_reader()
+        since = min(click.received_at for click in clicks) - _REACH
+        until = max(click.received_at for click in clicks) + _REACH
+        return [
+            *hits.clicks_before(batch[0][0], since, until, _AROUND),
+            *clicks,
+            *hits.clicks_after(batch[-1][0], since, until, _AROUND),
+        ]
+
+    def _judgement(self, hit: Hit, verdict: Verdict, repeats: Repeats) -> Judgement:
         if not verdict.counts:
             return Judgement(hit, verdict, None)
         message = self._message_reader().maybe_message(hit.email_id, hit.copy)
+        if _has_one_recipient(message):  # of several, each may look as often
+            verdict = self._judge.repeat_verdict(verdict, repeats.number(hit))
+        if not verdict.counts:
+            return Judgement(hit, verdict, None)
         bot = Bot(verdict.source) if verdict.visitor is Visitor.PROXY else None
         return Judgement(hit, verdict, make_event(hit, message, bot))
 
@@ -108,6 +157,10 @@ class Docket:
             if reader is not None:
                 reader.close()
         self._hits = self._messages = None
+
+
+def _has_one_recipient(message: Message | None) -> bool:
+    return message is not None and len(message.recipients) == 1
 
 
 @dataclass

@@ -12,10 +12,12 @@ import os
 import sys
 from typing import Any
 
+from openclick.config import EX_CONFIG, ConfigError
 from openclick.logs import line
 from openclick.settings import Config
 from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
+from openclick_sidecar.judges import load_judge
 
 PROGRAM = "openclick-sidecar"
 _UMASK = 0o007
@@ -25,7 +27,8 @@ log = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
-    config, _ = begin(PROGRAM, "Answers tracking links and posts events to webhooks.", argv)
+    purpose = "Answers tracking links and posts events to webhooks."
+    config, _ = begin(PROGRAM, purpose, argv, also_check=load_judge)
     sys.exit(run(config))
 
 
@@ -39,12 +42,17 @@ def run(config: Config) -> int:
     from openclick_sidecar.service import CannotListen, Sidecar  # noqa: PLC0415
 
     reactor: Any = twisted.internet.reactor
+    try:
+        judge = load_judge(config)
+    except ConfigError as error:
+        print(f"{error}\n{PROGRAM} not started", file=sys.stderr)
+        return EX_CONFIG
     observer: Any = STDLibLogObserver()
     os.umask(_UMASK)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
-    sidecar = Sidecar(config, open_store(config.store.url), reactor)
+    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor)
     try:
         sidecar.start()
     except CannotListen as error:

@@ -20,7 +20,8 @@ from twisted.internet.task import LoopingCall
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
-from openclick.settings import Config, HostPort
+from openclick.option_kinds import HostPort
+from openclick.settings import Config
 from openclick.store import Store, StoreFault
 from openclick_sidecar import dispatcher, judging
 from openclick_sidecar.bookkeeper import Bookkeeper
@@ -28,7 +29,6 @@ from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.post import Poster
 from openclick_sidecar.recorder import HitRecorder
-from openclick_sidecar.rules import packaged_rules
 from openclick_sidecar.site import TrackingSite
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class CannotListen(Exception):
 class Sidecar:
     """Everything that runs in the sidecar's process."""
 
-    def __init__(self, config: Config, store: Store, reactor: Any) -> None:
+    def __init__(self, config: Config, store: Store, judge: Judge, reactor: Any) -> None:
         self._config = config
         self._reactor = reactor
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
@@ -54,7 +54,7 @@ class Sidecar:
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
         self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
-        self._docket = judging.Docket(store, Judge(packaged_rules()), now)
+        self._docket = judging.Docket(store, judge, now)
         self._judging = judging.Judging(
             self._docket,
             self._bookkeeper,

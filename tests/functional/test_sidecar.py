@@ -94,6 +94,22 @@ def test_prefetch_and_automation_never_become_events(
     ] == rules
 
 
+def test_a_scanners_burst_never_becomes_events(
+    deployment: Deployment, receiver: WebhookReceiver, mail: Mail
+) -> None:
+    """Three links at once by what looks like a browser are dropped; the image counts."""
+    for link in mail.links[:3]:
+        assert 302 == fetch(link, deployment.peer, {"User-Agent": BROWSER}).status
+    fetch(mail.image, deployment.peer, {"User-Agent": BROWSER})
+
+    [event] = signed_events(receiver, deployment.secret, mail.message_id, 1)
+    explained = deployment.installation.openclick_json("explain", "hit", event["data"]["email_id"])
+
+    assert "email.opened" == event["type"]
+    assert ["burst"] * 3 + ["no-rule"] == [hit["rule"] for hit in explained]
+    assert list(messages.TRACKED_LINKS[:3]) == [hit["destination"] for hit in explained[:3]]
+
+
 def test_head_is_answered_and_never_counts(
     deployment: Deployment, receiver: WebhookReceiver, mail: Mail
 ) -> None:

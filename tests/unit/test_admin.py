@@ -284,6 +284,22 @@ def test_config_check(run: Run, config_path: Path) -> None:
     assert (0, f"{config_path}: no fault found\n") == (result.exit_code, result.output)
 
 
+def test_config_check_reads_the_judges_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule or a network at fault is found before the sidecar is restarted: status 78."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('off = ["crawlers"]\n')
+    path = write_config(tmp_path, judge={"rules_file": str(rules)})
+
+    status, _, err = ended(capsys, "--config", str(path), "config", "check")
+
+    assert (78, f"openclick: {rules}: off: 'crawlers': there is no such rule; did you mean ") == (
+        status,
+        err[: err.index("did you mean ") + 13],
+    )
+
+
 def test_config_sample() -> None:
     """Printed without a settings file; what is printed is the defaults."""
     result = CliRunner().invoke(openclick, ["--config", "/nonexistent", "config", "sample"])
@@ -587,6 +603,25 @@ def test_following_for_people(
 
     assert 3 == len(found)
     assert all(text.endswith("\\u001b[31mred") for text in found)
+
+
+def test_following_many_at_once(
+    ready: Run, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes faster than the wait is read without waiting."""
+    waits = []
+
+    def wait(_seconds: float) -> None:
+        if waits:
+            raise KeyboardInterrupt
+        waits.append(1)
+        log_events(registry, range(1, 351))
+
+    monkeypatch.setattr("time.sleep", wait)
+
+    result = ready("events", "--follow")
+
+    assert 350 == len(result.output.splitlines())
 
 
 def test_following_for_programs(

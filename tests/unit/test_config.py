@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclick.config import ConfigError, load_config, parse_config, sample_config, toml_value
-from openclick.settings import SECTIONS, Config, HostPort, table
+from openclick.option_kinds import HostPort
+from openclick.settings import SECTIONS, Config, table
 
 
 def faults(text: str) -> list[str]:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick.ids import event_id, format_email_id, new_email_id, parse_email_id
+from openclick.ids import (
+    email_id_instant,
+    event_id,
+    format_email_id,
+    new_email_id,
+    parse_email_id,
+)
 from unit.samples import EMAIL_ID, EMAIL_ID_TEXT, NOW
 
 
@@ -43,6 +49,14 @@ def test_email_id_as_text() -> None:
 def test_email_id_round_trip(raw: bytes) -> None:
     """Any 16 bytes are written and read back."""
     assert raw == parse_email_id(format_email_id(raw))
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_the_instant_of_an_email_id(milliseconds: int) -> None:
+    """Whole milliseconds are kept, so the judge knows when a message was submitted."""
+    made = new_email_id(milliseconds * 1000 + 999, bytes(10))
+
+    assert milliseconds * 1000 == email_id_instant(made)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,22 @@
 """The judge: people from machines, by the rules that come with OpenClick (reference/bots.md)."""
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openclick.hits import Hit
+from openclick.ids import email_id_instant
+from openclick.instants import SECOND
+from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
-from openclick_sidecar.judge import NO_RULE, Judge
+from openclick_sidecar.judge import NO_RULE, REPEAT_LIMIT, Circumstances, Judge
 from openclick_sidecar.rules import packaged_rules, parse_rules
-from unit.samples import a_hit, an_open
+from unit.samples import EMAIL_ID, a_hit, an_open
 
 JUDGE = Judge(packaged_rules())
+STRICT = Judge(packaged_rules(), Circumstances(missing_fields=True))
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 GOOGLE = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 GMAIL_PREFETCH = (
@@ -48,12 +56,15 @@ PROXIES = [
     ("yandex", "YandexImageResizer/2.0"),
     ("mail.ru", "Mozilla/5.0 (compatible; Linux x86_64; Mail.RU_Bot/Img/2.0)"),
     ("shortwave", "Shortwave Image Fetcher"),
+    ("github", "github-camo (2c0ab95a)"),
+    ("slack", "Slack-ImgProxy (+https://api.slack.com/robots)"),
+    ("generic", "ExampleMail-ImageProxy/2.0"),
 ]
 MACHINES = [
     ("gmail-content-sampling", GMAIL_PREFETCH[: -len(" Mozilla/5.0")] + " Gmail-content-sampling"),
     ("preview", "Mozilla/5.0 (Windows NT 6.1; WOW64) BingPreview/1.0b"),
     ("preview", "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5"),
-    ("preview", "WhatsApp/2.23.20.0"),
+    ("whatsapp-preview", "WhatsApp/2.23.20.0"),
     ("preview", "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)"),
     ("preview", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"),
     ("link-scanner", "BarracudaCentral/0.1"),
@@ -81,8 +92,11 @@ def by_agent(user_agent: str, of: Hit) -> Verdict:
 @pytest.mark.parametrize("user_agent", PEOPLE)
 @pytest.mark.parametrize("hit", [a_hit(), an_open()], ids=["click", "open"])
 def test_people(user_agent: str, hit: Hit) -> None:
-    """Nothing speaks against them."""
-    assert Verdict(Visitor.PERSON, NO_RULE) == by_agent(user_agent, hit)
+    """Nothing speaks against them; of a mail client its rule tells why."""
+    verdict = by_agent(user_agent, hit)
+
+    assert (Visitor.PERSON, "") == (verdict.visitor, verdict.source)
+    assert verdict.rule in (NO_RULE, "mail-client")
 
 
 @pytest.mark.parametrize(("source", "user_agent"), PROXIES)
@@ -94,15 +108,13 @@ def test_an_image_proxy_opens(source: str, user_agent: str) -> None:
     assert verdict.evidence.startswith("user agent: ")
 
 
-@pytest.mark.parametrize(
-    ("source", "user_agent"),
-    [row for row in PROXIES if row[0] not in ("apple", "ukr.net", "startpage", "shortwave")],
-)
+@pytest.mark.parametrize(("source", "user_agent"), PROXIES)
 def test_an_image_proxy_never_clicks(source: str, user_agent: str) -> None:
     """What looks where a link leads in its name is no reader."""
     verdict = by_agent(user_agent, a_hit())
 
-    assert (Visitor.AUTOMATION, "image-proxy-click") == (verdict.visitor, verdict.rule)
+    rule = "apple-mail-privacy-click" if source == "apple" else "image-proxy-click"
+    assert (Visitor.AUTOMATION, rule) == (verdict.visitor, verdict.rule)
 
 
 @pytest.mark.parametrize(("rule", "user_agent"), MACHINES)
@@ -164,8 +176,8 @@ def test_rules_are_asked_in_the_files_order() -> None:
     agent = '[[rule]]\nname = "agent"\nvisitor = "automation"\ncontains = "Firefox"\n'
     hit = a_hit(headers={"purpose": "x"})
 
-    assert Judge(parse_rules(field + agent)).verdict(hit).rule == "field"
-    assert Judge(parse_rules(agent + field)).verdict(hit).rule == "agent"
+    assert Judge(parse_rules(field + agent).rules).verdict(hit).rule == "field"
+    assert Judge(parse_rules(agent + field).rules).verdict(hit).rule == "agent"
 
 
 def test_remembered_agents_change_nothing() -> None:
@@ -181,3 +193,135 @@ def test_remembered_agents_change_nothing() -> None:
 def test_without_rules_everybody_is_a_person() -> None:
     """An admin may hand in an empty file."""
     assert Verdict(Visitor.PERSON, NO_RULE) == Judge(()).verdict(a_hit(user_agent=""))
+
+
+# --- What a hit did
+
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/{}.0.0.0 Safari/537.36"
+)
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS {} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/{}.0 Mobile/15E148 Safari/604.1"
+)
+MSIE = "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)"
+BROWSER = {"accept-language": "de", "sec-fetch-mode": "navigate"}
+SENT_AT = email_id_instant(EMAIL_ID)
+
+
+def after(seconds: float, **fields: Any) -> Hit:
+    """Return a click so long after its message was submitted."""
+    return a_hit(received_at=SENT_AT + round(seconds * SECOND), **fields)
+
+
+def test_a_burst() -> None:
+    """It drops clicks of what would be a reader, and leaves opens alone."""
+    verdict = JUDGE.verdict(a_hit(), "3 links")
+
+    assert Verdict(Visitor.AUTOMATION, "burst", "3 links") == verdict
+    assert JUDGE.verdict(an_open(), "3 links").counts
+
+
+def test_a_machine_that_says_so_needs_no_burst() -> None:
+    """The more telling rule stands in the verdict."""
+    assert JUDGE.verdict(a_hit(user_agent="curl/8"), "3 links").rule == "http-library"
+
+
+def test_a_burst_of_a_mail_client() -> None:
+    """That its user agent is a reader's does not make a burst one."""
+    judge = Judge(parse_rules('[[rule]]\nname="r"\nvisitor="person"\nexact="x"\n').rules)
+
+    assert judge.verdict(a_hit(user_agent="x"), "3 links").rule == "burst"
+
+
+@pytest.mark.parametrize(
+    ("rule", "user_agent", "headers"),
+    [
+        ("too-soon-outdated-browser", CHROME.format(96), BROWSER),
+        ("too-soon-outdated-browser", CHROME.format(57), BROWSER),
+        (
+            "too-soon-outdated-browser",
+            "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)",
+            BROWSER,
+        ),
+        ("too-soon-no-language", CHROME.format(142), {"sec-fetch-mode": "navigate"}),
+        ("too-soon-no-language", SAFARI.format("15_0", 15), {}),
+        ("too-soon-no-language", FIREFOX, {}),
+        ("too-soon-no-sec-fetch", CHROME.format(142), {"accept-language": "de"}),
+        ("too-soon-no-sec-fetch", FIREFOX, {"accept-language": "de"}),
+        ("too-soon-no-sec-fetch", SAFARI.format("18_6", 18), {"accept-language": "de"}),
+    ],
+)
+def test_too_soon_with_another_sign(rule: str, user_agent: str, headers: dict[str, str]) -> None:
+    """Within half a minute of the submission; later the same is a reader."""
+    early = STRICT.verdict(after(30, user_agent=user_agent, headers=headers))
+    late = STRICT.verdict(after(31, user_agent=user_agent, headers=headers))
+
+    assert (Visitor.AUTOMATION, rule) == (early.visitor, early.rule)
+    assert late.counts
+
+
+def test_a_missing_field_is_a_sign_only_on_request() -> None:
+    """An image proxy that does not say what it is looks just so: it must count."""
+    hit = after(1, user_agent=FIREFOX, headers={})
+
+    assert JUDGE.verdict(hit).counts
+    assert not STRICT.verdict(hit).counts
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "headers"),
+    [
+        (CHROME.format(142), BROWSER),
+        (CHROME.format(109).replace("NT 10.0", "NT 6.1"), BROWSER),  # Windows 7's last
+        (FIREFOX, BROWSER),
+        (SAFARI.format("15_0", 15), {"accept-language": "de"}),  # sends no Sec-Fetch yet
+        (
+            CHROME.format(79).replace("Windows NT 10.0; Win64; x64", "Linux; Android 9; SM-G9"),
+            BROWSER,
+        ),
+        (CHROME.format(142).replace("x64)", "x64; wv)"), {}),  # an app's view of the web
+        (APPLE_MAIL, {}),
+        ("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Thunderbird/140.4.0", {}),
+        ("okhttp/4.9.0", {}),
+    ],
+)
+def test_too_soon_alone(user_agent: str, headers: dict[str, str]) -> None:
+    """Readers can be quick: who asked for a link waits for it."""
+    assert STRICT.verdict(after(0, user_agent=user_agent, headers=headers)).counts
+
+
+def test_a_clock_set_back_is_not_too_soon() -> None:
+    """A hit from before its submission says nothing about the time between."""
+    assert JUDGE.verdict(after(-1, user_agent=CHROME.format(57), headers=BROWSER)).counts
+
+
+def test_repeats() -> None:
+    """Twenty within an hour are a reader's, the rest is a program's; whose it was is forgotten."""
+    proxied = JUDGE.verdict(an_open(user_agent=GOOGLE))
+
+    assert proxied == JUDGE.repeat_verdict(proxied, REPEAT_LIMIT)
+    dropped = JUDGE.repeat_verdict(proxied, REPEAT_LIMIT + 1)
+    assert (Visitor.AUTOMATION, "repeat", "") == (dropped.visitor, dropped.rule, dropped.source)
+    assert "more than 20 times in an hour" in dropped.evidence
+
+
+def test_heys_brand_in_the_client_hints() -> None:
+    """A proxy whose user agent is a browser's; the brands of browsers are none."""
+    hey = JUDGE.verdict(an_open(headers={"sec-ch-ua": '"Chromium";v="120", "HEY";v="1"'}))
+    chrome = JUDGE.verdict(
+        an_open(headers={"sec-ch-ua": '"Chromium";v="120", "Not?A_Brand";v="8"'})
+    )
+
+    assert (Visitor.PROXY, "hey") == (hey.visitor, hey.source)
+    assert Visitor.PERSON is chrome.visitor
+
+
+@given(st.text(max_size=512), st.sampled_from(Kind))
+def test_any_user_agent_gets_a_verdict(user_agent: str, kind: Kind) -> None:
+    """A stranger's text raises nothing, and its verdict quotes no more than it."""
+    verdict = JUDGE.verdict(a_hit(kind=kind, user_agent=user_agent))
+
+    assert len(verdict.evidence) <= 600

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from openclick.settings import SECTIONS, Config, HostPort, Setting, table
+from openclick.option_kinds import HostPort
+from openclick.settings import SECTIONS, Config, Setting, table
 
 ROWS = {f"{row.section}.{row.name}": row for row in table()}
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openclick.store import JudgeCursor, Judgement, Registry, StoreFault, open_store
-from openclick.verdicts import Verdict, Visitor
-from unit.samples import NOW, a_hit, a_judgement, an_event, log_events
+from openclick.tokens import Kind
+from openclick.verdicts import JudgedHit, Verdict, Visitor
+from unit.samples import EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
 
 DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
 
@@ -38,7 +40,7 @@ def test_judgements_are_written_with_the_cursor(registry: Registry) -> None:
     """Verdicts of all, events of the counted ones."""
     made = registry.events.record_judgements([a_judgement(1), DROPPED], JudgeCursor("file", 2), NOW)
 
-    assert made == 1
+    assert [a_judgement(1), DROPPED] == made
     assert JudgeCursor("file", 2) == registry.events.judge_cursor()
     assert [an_event(1)] == [logged.event for logged in registry.events.many_after(0, 10)]
     assert [
@@ -54,7 +56,7 @@ def test_a_hit_judged_twice_counts_once(registry: Registry) -> None:
 
     made = registry.events.record_judgements([*first, a_judgement(3)], JudgeCursor("other", 3), NOW)
 
-    assert made == 1
+    assert [a_judgement(3)] == made
     assert [an_event(1), an_event(3)] == [
         logged.event for logged in registry.events.many_after(0, 10)
     ]
@@ -63,7 +65,7 @@ def test_a_hit_judged_twice_counts_once(registry: Registry) -> None:
 
 def test_a_hit_twice_in_one_batch_counts_once(registry: Registry) -> None:
     """Journal and table may both hold it."""
-    assert 1 == registry.events.record_judgements(
+    assert [a_judgement(1)] == registry.events.record_judgements(
         [a_judgement(1), a_judgement(1)], JudgeCursor("file", 2), NOW
     )
 
@@ -94,3 +96,79 @@ def test_reading_the_log(registry: Registry) -> None:
 
     assert [3, 4] == [logged.seq for logged in registry.events.many_after(2, 2)]
     assert [5, 4, 3] == [logged.seq for logged in registry.events.many_newest(3)]
+
+
+# --- What was judged
+
+
+def test_what_was_judged_of_a_message(registry: Registry) -> None:
+    """Every hit, dropped ones too, oldest first; another message's not."""
+    later = a_judgement(3, received_at=NOW + 100)
+    other = a_judgement(4, email_id=b"o" * 16)
+    registry.events.record_judgements([later, DROPPED, other], JudgeCursor("file", 3), NOW + 7)
+
+    found = registry.events.many_judged(EMAIL_ID)
+
+    hit = DROPPED.hit
+    assert found == [
+        JudgedHit(
+            *(hit.hit_id, hit.received_at, NOW + 7, hit.kind, hit.email_id, hit.copy),
+            *(hit.link_index, hit.ip, hit.user_agent, DROPPED.verdict, None),
+        ),
+        registry.events.maybe_judged(later.hit.hit_id),
+    ]
+    assert found[1].event_id == an_event(3).event_id
+
+
+def test_a_hit_that_was_not_judged(registry: Registry) -> None:
+    """None, rather than an error."""
+    assert registry.events.maybe_judged(b"x" * 16) is None
+    assert registry.events.many_judged(b"x" * 16) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "visits"),
+    [
+        ({}, 3),
+        ({"ip": "192.0.2.8"}, 0),
+        ({"user_agent": "else"}, 0),
+        ({"link_index": 1}, 0),
+        ({"copy": b"else"}, 0),
+        ({"email_id": b"o" * 16}, 0),
+        ({"kind": Kind.OPEN}, 0),
+    ],
+)
+def test_visits(registry: Registry, fields: dict[str, Any], visits: int) -> None:
+    """The same token by the same address and user agent; anything else is another's."""
+    made = [a_judgement(n) for n in (1, 2, 3)]
+    registry.events.record_judgements(made, JudgeCursor("file", 3), NOW)
+
+    assert visits == registry.events.count_visits(a_hit(9, **fields), NOW, 100)
+
+
+def test_visits_within_a_time(registry: Registry) -> None:
+    """From an instant up to the hit's own, and no further than asked."""
+    registry.events.record_judgements(
+        [a_judgement(n) for n in range(1, 10)], JudgeCursor("file", 9), NOW
+    )
+
+    assert registry.events.count_visits(a_hit(5), NOW + 2, 100) == 4
+    assert registry.events.count_visits(a_hit(9), NOW, 3) == 3
+
+
+def test_verdicts_of_an_older_openclick(tmp_path: Path) -> None:
+    """They stay, without user agent; nothing of them counts as a visit."""
+    store = open_store(f"sqlite:{tmp_path}")
+    with closing(store.registry()) as registry:
+        registry.events.record_judgements([a_judgement(1)], JudgeCursor("file", 1), NOW)
+        with registry._database.transaction() as connection:
+            connection.execute("DROP INDEX verdicts_by_visit")
+            connection.execute("ALTER TABLE verdicts DROP COLUMN visit")
+            connection.execute("ALTER TABLE verdicts DROP COLUMN user_agent")
+            connection.execute("PRAGMA user_version = 1")
+
+    with closing(store.registry()) as registry:
+        (judged,) = registry.events.many_judged(EMAIL_ID)
+        visits = registry.events.count_visits(a_hit(2), NOW, 100)
+
+    assert ("", "no-rule", 0) == (judged.user_agent, judged.verdict.rule, visits)

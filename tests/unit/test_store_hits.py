@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openclick.hits import Click
 from openclick.store import HitLog, HitReader, Store, StoreFault, open_store
-from unit.samples import a_hit, an_open
+from unit.samples import NOW, a_hit, an_open
 
 
 @pytest.fixture
@@ -117,3 +118,49 @@ def test_a_locked_file_is_given_up_soon(store: Store, log: HitLog) -> None:
         pytest.raises(StoreFault, match=r"hits\.db: database is locked"),
     ):
         other.append([a_hit()])
+
+
+# --- What bursts are found by
+
+
+def clicks_around(reader: HitReader, position: int, since: int, until: int) -> list[list[int]]:
+    """Return the places of the clicks before and after `position`."""
+    return [
+        [click.position for click in find(position, since, until, 100)]
+        for find in (reader.clicks_before, reader.clicks_after)
+    ]
+
+
+def test_clicks_around_a_place(log: HitLog, reader: HitReader) -> None:
+    """Nearest first, without opens and without the place itself."""
+    log.append([a_hit(1), an_open(2), a_hit(3), a_hit(4), an_open(5), a_hit(6)])
+
+    assert [[3, 1], [6]] == clicks_around(reader, 4, 0, NOW * 2)
+
+
+def test_clicks_within_a_time(log: HitLog, reader: HitReader) -> None:
+    """The first hit outside of it, an open too, ends the search: what lies behind is not read."""
+    instants = [100, 5, 100, 100, 100, 200, 100]
+    log.append([a_hit(n, received_at=at) for n, at in enumerate(instants)])
+    log.append([an_open(20, received_at=900), a_hit(21, received_at=100)])
+
+    assert [[3], [5]] == clicks_around(reader, 4, 50, 150)
+    assert [[3], [5, 6, 7]] == clicks_around(reader, 4, 50, 250)
+
+
+def test_no_more_hits_are_looked_at_than_asked(log: HitLog, reader: HitReader) -> None:
+    """Opens count as looked at: a flood of them costs no more."""
+    log.append([a_hit(1), *(an_open(n) for n in range(2, 10)), a_hit(10)])
+
+    assert [] == reader.clicks_before(10, 0, NOW * 2, 8)
+    assert [1] == [click.position for click in reader.clicks_before(10, 0, NOW * 2, 9)]
+
+
+def test_a_click_as_it_was(log: HitLog, reader: HitReader) -> None:
+    """What tells whether it belongs to a burst."""
+    hit = a_hit(7, link_index=3)
+    log.append([hit])
+
+    assert [Click(1, hit.received_at, hit.email_id, hit.copy, 3, hit.ip)] == reader.clicks_after(
+        0, 0, NOW * 2, 10
+    )

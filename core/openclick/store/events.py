@@ -1,4 +1,4 @@
-"""Verdicts, events and the judge's cursor in openclick.db."""
+"""Verdicts, events and the judge's cursor in openclick.db: what the judge writes and asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from openclick.events import Event, EventType
 from openclick.hits import Hit
 from openclick.instants import Instant
 from openclick.store.database import Database
-from openclick.verdicts import Verdict
+from openclick.tokens import Kind
+from openclick.verdicts import JudgedHit, Verdict, Visitor, visit_of
 
 _JUDGE = "judge"
 
@@ -56,22 +57,54 @@ class EventLog:
 
     def record_judgements(
         self, judgements: Sequence[Judgement], cursor: JudgeCursor, judged_at: Instant
-    ) -> int:
-        """Write verdicts, events and the cursor in one transaction; return the new events' count.
+    ) -> list[Judgement]:
+        """Write verdicts, events and the cursor in one transaction; return the new judgements.
 
         A hit that has a verdict already (its commit's outcome was unknown, or a back-up came back)
         is passed over, so that nothing counts twice.
         """
-        made = 0
+        made = []
         with self._database.transaction() as connection:
             for judgement in judgements:
-                if _insert_verdict(connection, judgement, judged_at) and judgement.event:
-                    made += _insert_event(connection, judgement.event)
+                if _insert_verdict(connection, judgement, judged_at):
+                    made.append(judgement)
+                    if judgement.event:
+                        _insert_event(connection, judgement.event)
             connection.execute(
                 "INSERT OR REPLACE INTO cursors (name, file_id, position) VALUES (?, ?, ?)",
                 (_JUDGE, cursor.file_id, cursor.position),
             )
         return made
+
+    def count_visits(self, hit: Hit, since: Instant, limit: int) -> int:
+        """Return how many judged hits from `since` on, up to `hit`, were the same visitor's.
+
+        The same token, address and user agent; counting ends at `limit`.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT count(*) AS visits FROM (SELECT 1 FROM verdicts WHERE email_id = ? "
+                "AND visit = ? AND received_at BETWEEN ? AND ? LIMIT ?)",
+                (hit.email_id, visit_of(hit), since, hit.received_at, limit),
+            ).fetchone()
+        return int(row["visits"])
+
+    def maybe_judged(self, hit_id: bytes) -> JudgedHit | None:
+        """Return what was judged of one hit, None where it has no verdict."""
+        found = self._many_judged("hit_id = ?", hit_id)
+        return found[0] if found else None
+
+    def many_judged(self, email_id: bytes) -> list[JudgedHit]:
+        """Return what was judged of every hit of a message, oldest first."""
+        return self._many_judged("email_id = ? ORDER BY received_at, hit_id", email_id)
+
+    def _many_judged(self, where: str, value: bytes) -> list[JudgedHit]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM verdicts WHERE {where}",  # noqa: S608 - constants only
+                (value,),
+            ).fetchall()
+        return [_judged(row) for row in rows]
 
     def many_after(self, seq: int, limit: int) -> list[LoggedEvent]:
         """Return at most `limit` events after place `seq`, oldest first."""
@@ -93,8 +126,8 @@ def _insert_verdict(
     hit, verdict = judgement.hit, judgement.verdict
     cursor = connection.execute(
         "INSERT INTO verdicts (hit_id, judged_at, received_at, kind, email_id, copy, "
-        "link_index, ip, visitor, rule, evidence, source, event_id) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hit_id) DO NOTHING",
+        "link_index, ip, visitor, rule, evidence, source, event_id, visit, user_agent) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hit_id) DO NOTHING",
         (
             hit.hit_id,
             judged_at,
@@ -109,13 +142,15 @@ def _insert_verdict(
             verdict.evidence,
             verdict.source,
             judgement.event.event_id if judgement.event else None,
+            visit_of(hit),
+            hit.user_agent,
         ),
     )
     return cursor.rowcount == 1
 
 
-def _insert_event(connection: sqlite3.Connection, event: Event) -> int:
-    cursor = connection.execute(
+def _insert_event(connection: sqlite3.Connection, event: Event) -> None:
+    connection.execute(
         "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
         (
@@ -127,7 +162,23 @@ def _insert_event(connection: sqlite3.Connection, event: Event) -> int:
             event.body,
         ),
     )
-    return cursor.rowcount
+
+
+def _judged(row: sqlite3.Row) -> JudgedHit:
+    verdict = Verdict(Visitor(row["visitor"]), row["rule"], row["evidence"], row["source"])
+    return JudgedHit(
+        hit_id=row["hit_id"],
+        received_at=row["received_at"],
+        judged_at=row["judged_at"],
+        kind=Kind(row["kind"]),
+        email_id=row["email_id"],
+        copy=row["copy"],
+        link_index=row["link_index"],
+        ip=row["ip"],
+        user_agent=row["user_agent"],
+        verdict=verdict,
+        event_id=row["event_id"],
+    )
 
 
 def _from_row(row: sqlite3.Row) -> Event:

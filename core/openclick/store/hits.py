@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from openclick.hits import Hit
+from openclick.hits import Click, Hit
+from openclick.instants import Instant
 from openclick.store.database import open_reading, open_writing
 from openclick.tokens import Kind
 
@@ -21,6 +22,7 @@ _COLUMNS = (
     "hit_id, received_at, kind, email_id, copy, link_index, destination, tracking_domain, ip, "
     "user_agent, headers"
 )
+_OF_A_CLICK = "received_at, kind, email_id, copy, link_index, ip"
 _ROW = f"({', '.join('?' * len(_COLUMNS.split(',')))})"
 _LARGEST_INSERT = 256
 # A hit waits for this: better the fallback than a reader who waits for his page.
@@ -83,6 +85,39 @@ class HitReader:
                 (position, up_to, limit),
             ).fetchall()
         return [(row["position"], _from_row(row)) for row in rows]
+
+    def clicks_before(
+        self, position: int, since: Instant, until: Instant, limit: int
+    ) -> list[Click]:
+        """Return the clicks before a place, newest first, as far back as hits lie in the span.
+
+        The first hit outside of it ends the search, as does the `limit`th that was looked at.
+        """
+        return self._clicks("position < ? ORDER BY position DESC", position, since, until, limit)
+
+    def clicks_after(
+        self, position: int, since: Instant, until: Instant, limit: int
+    ) -> list[Click]:
+        """Return the clicks after a place, oldest first, as far on as hits lie in the span."""
+        return self._clicks("position > ? ORDER BY position", position, since, until, limit)
+
+    def _clicks(
+        self, where: str, position: int, since: Instant, until: Instant, limit: int
+    ) -> list[Click]:
+        """Read row by row: SQLite fetches no more than is asked for."""
+        clicks = []
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT position, {_OF_A_CLICK} FROM hits WHERE {where} LIMIT ?",  # noqa: S608
+                (position, limit),
+            )
+            for place, received_at, kind, *rest in rows:
+                if not since <= received_at <= until:
+                    break
+                if kind == Kind.CLICK.value:
+                    clicks.append(Click(place, received_at, *rest))
+            rows.close()  # an unfinished read would keep the file from being checkpointed
+        return clicks
 
     def close(self) -> None:
         """Close the file."""
