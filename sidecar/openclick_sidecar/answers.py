@@ -25,6 +25,11 @@ class Answer:
     head: bytes
     body: bytes = b""
 
+    @property
+    def status(self) -> int:
+        """The status code, as the status line has it."""
+        return int(self.head[9:12])
+
     def render(self, date: bytes, *, close: bool, with_body: bool) -> bytes:
         """Return the bytes to send; `date` is the Date value (RFC 9110, 6.6.1)."""
         connection = b"Connection: close\r\n" if close else b""

@@ -16,6 +16,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
+from openclick.systemd import inherited_sockets
 
 PROGRAM = "openclick-sidecar"
 _UMASK = 0o007
@@ -44,9 +45,10 @@ def run(config: Config) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
+    inherited = inherited_sockets(os.environ, os.getpid())
     sidecar = Sidecar(config, open_store(config.store.url), reactor)
     try:
-        sidecar.start()
+        sidecar.start(inherited)
     except CannotListen as error:
         log.error(line("sidecar", f"{error}; not started"))
         return EX_UNAVAILABLE

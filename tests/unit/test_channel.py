@@ -21,6 +21,9 @@ from openclick_sidecar.channel import (
     HitFactory,
     HitRequest,
 )
+from openclick_sidecar.client_address import ClientAddresses
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.gate import Gate
 from support.clock import Clock
 
 HOST = b"Host: track.kontor.example\r\n"
@@ -80,6 +83,17 @@ class Connection:
         self.channel.connectionLost(Failure(ConnectionDone()))
 
 
+def a_factory(site: Site, clock: Clock, gate: Gate | None = None) -> HitFactory:
+    """Return a factory that trusts no proxy."""
+    return HitFactory(
+        site.on_request,
+        clock.monotonic,
+        clients=ClientAddresses(()),
+        gate=gate or Gate(),
+        counters=HitCounters(),
+    )
+
+
 @pytest.fixture
 def site() -> Site:
     """Return a site that answers at once."""
@@ -95,7 +109,7 @@ def clock() -> Clock:
 @pytest.fixture
 def factory(site: Site, clock: Clock) -> HitFactory:
     """Return the factory under test."""
-    return HitFactory(site.on_request, clock.monotonic)
+    return a_factory(site, clock)
 
 
 @pytest.fixture
@@ -127,7 +141,7 @@ def test_get(connection: Connection, site: Site) -> None:
         request.method,
         request.path,
         request.host,
-        request.peer_ip,
+        request.client_ip,
     )
     assert ("Mozilla/5.0", "1", "") == tuple(
         request.fields.first(name) for name in ("user-agent", "x-a", "none")
@@ -428,7 +442,7 @@ def test_peer_without_an_address(factory: HitFactory, site: Site) -> None:
     channel.dataReceived(GET)
     channel.connectionLost(Failure(ConnectionDone()))
 
-    assert site.requests[0].peer_ip == ""
+    assert site.requests[0].client_ip == ""
 
 
 def test_date_is_this_second(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -551,7 +565,7 @@ def test_sweep_cuts_only_who_is_late(factory: HitFactory, clock: Clock) -> None:
 def test_no_bytes_break_the_channel(chunks: list[bytes]) -> None:
     """Any bytes in any pieces: well-formed requests or 400, and never an exception."""
     site = Site()
-    connection = Connection(HitFactory(site.on_request, Clock().monotonic))
+    connection = Connection(a_factory(site, Clock()))
 
     for chunk in chunks:
         if not connection.wire.disconnecting:

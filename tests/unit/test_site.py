@@ -12,6 +12,8 @@ from openclick.tokens import KeyRing, Kind, Token
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.gate import Gate
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
 from support.clock import Clock
@@ -34,8 +36,16 @@ class World:
         self.store: Store = open_store(f"sqlite:{directory}")
         self.turns = Turns()
         self.recorder = HitRecorder(self.store, self.turns)
-        self.site = TrackingSite(self.keys, self.recorder, lambda: NOW, lambda size: b"r" * size)
+        self.gate = Gate()
+        self.counters = HitCounters()
+        self.site = self.site_with(self.keys)
         self.answers: list[Answer] = []
+
+    def site_with(
+        self, keys: KeyDirectory, randomness: Callable[[int], bytes] = lambda size: b"r" * size
+    ) -> TrackingSite:
+        """Return a site with these keys."""
+        return TrackingSite(keys, self.recorder, lambda: NOW, randomness, self.gate, self.counters)
 
     def ask(
         self, path: str, method: str = "GET", host: str = TRACKING_DOMAIN, **fields: str
@@ -236,9 +246,7 @@ def test_key_added_meanwhile_is_found(world: World) -> None:
 def test_without_a_key_everything_is_unknown(world: World) -> None:
     """No exception reaches the client, and no file is asked for twice a second."""
     path = world.seal(Kind.CLICK, CLICK)
-    world.site = TrackingSite(
-        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
-    )
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
 
     world.ask(path)
     world.ask(path.replace("/c/", "/o/"))
@@ -251,9 +259,7 @@ def test_a_stranger_cannot_fill_the_log_without_a_key(
 ) -> None:
     """The missing key is told when the directory is read, not with each of a hundred requests."""
     path = world.seal(Kind.CLICK, CLICK)
-    world.site = TrackingSite(
-        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
-    )
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
 
     for _ in range(100):
         world.ask(path)
@@ -314,7 +320,7 @@ def test_each_hit_has_an_id_of_its_own(world: World) -> None:
     """Made before the first write, from the randomness handed in."""
     numbers = iter(range(1, 10))
     randomness: Callable[[int], bytes] = lambda size: next(numbers).to_bytes(size, "big")  # noqa: E731
-    world.site = TrackingSite(world.keys, world.recorder, lambda: NOW, randomness)
+    world.site = world.site_with(world.keys, randomness)
     path = world.seal(Kind.OPEN, OPEN)
 
     world.ask(path)
