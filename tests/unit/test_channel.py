@@ -549,6 +549,152 @@ def test_sweep_cuts_only_who_is_late(factory: HitFactory, clock: Clock) -> None:
     early.hang_up()
 
 
+# --- the gate
+
+
+def test_nothing_is_read_while_the_gate_is_shut(site: Site, clock: Clock) -> None:
+    """On connections that are there and on those that come; afterwards all go on."""
+    gate = Gate(1)
+    factory = a_factory(site, clock, gate)
+    before = Connection(factory)
+
+    gate.enter()
+    after = Connection(factory)
+    paused = (before.wire.producerState, after.wire.producerState)
+    gate.leave()
+
+    assert ("paused", "paused") == paused
+    assert ("producing", "producing") == (before.wire.producerState, after.wire.producerState)
+
+
+def test_an_answer_does_not_read_on_behind_a_shut_gate(site: Site, clock: Clock) -> None:
+    """Twisted reads on after each answer; it is stopped again."""
+    gate = Gate(1)
+    site.at_once = False
+    connection = Connection(a_factory(site, clock, gate))
+    connection.send(GET)
+    gate.enter()
+
+    site.waiting[0](answers.IMAGE)
+
+    assert b"200 OK" in connection.wire.value()
+    assert connection.wire.producerState == "paused"
+
+
+def test_a_client_that_takes_answers_again_waits_for_the_gate(site: Site, clock: Clock) -> None:
+    """Its transport has room, but the disk has not."""
+    gate = Gate(1)
+    connection = Connection(a_factory(site, clock, gate))
+    gate.enter()
+
+    connection.channel.pauseProducing()
+    connection.channel.resumeProducing()
+
+    assert connection.wire.producerState == "paused"
+
+
+def test_a_gate_that_opens_leaves_other_reasons_alone(site: Site, clock: Clock) -> None:
+    """A client that does not take its answers, or floods behind a request, stays unread."""
+    gate = Gate(1)
+    factory = a_factory(site, clock, gate)
+    clogged, flooding = Connection(factory), Connection(factory)
+    clogged.channel.pauseProducing()
+    site.at_once = False
+    flooding.send(GET)
+    flooding.send(GET * 400)
+
+    gate.enter()
+    gate.leave()
+
+    assert ("paused", "paused") == (clogged.wire.producerState, flooding.wire.producerState)
+
+
+# --- the end
+
+
+def test_draining_says_that_the_connection_closes(factory: HitFactory, site: Site) -> None:
+    """A request under way is answered; its client is told not to send another one."""
+    site.at_once = False
+    connection = Connection(factory)
+    connection.send(GET)
+
+    factory.end_idle()
+    site.waiting[0](answers.IMAGE)
+
+    assert b"Connection: close\r\n" in connection.wire.value()
+    assert connection.wire.disconnecting
+
+
+def test_draining_closes_idle_connections(factory: HitFactory, site: Site) -> None:
+    """Fresh ones, kept ones, and those in the middle of a header; not one with a request."""
+    fresh, kept, writing, asking = [Connection(factory) for _ in range(4)]
+    kept.send(GET)
+    writing.send(GET[:20])
+    site.at_once = False
+    asking.send(GET)
+
+    factory.end_idle()
+
+    assert [True, True, True, False] == [
+        each.wire.disconnecting for each in (fresh, kept, writing, asking)
+    ]
+
+
+def test_the_end_cuts_everybody(factory: HitFactory, site: Site) -> None:
+    """Who has not gone when the time is up."""
+    site.at_once = False
+    connections = [Connection(factory) for _ in range(3)]
+    connections[0].send(GET)
+
+    factory.end_all()
+
+    assert all(each.wire.aborted for each in connections)
+    assert factory.connections() == 0
+
+
+# --- counting
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GET.replace(b" /c", b" c"),
+        GET[:-2] + b"Content-Length: 3\r\n\r\n",
+        GET[:-2] + b"no colon\r\n\r\n",
+        GET[:-2] + b"Content-Length: x\r\nA: b\r\n\r\n",
+        b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_counted_once(
+    factory: HitFactory, connection: Connection, data: bytes
+) -> None:
+    """Whether we refuse it or the parser does."""
+    connection.send(data)
+
+    assert factory.counters.bad_requests == 1
+
+
+def test_answered_and_closed_requests_are_not_counted_as_bad(
+    factory: HitFactory, connection: Connection
+) -> None:
+    """The parser closes after "Connection: close" too."""
+    connection.send(GET)
+    connection.send(GET[:-2] + b"Connection: close\r\n\r\n")
+
+    assert factory.counters.bad_requests == 0
+
+
+def test_who_overstays_is_counted(factory: HitFactory, clock: Clock) -> None:
+    """So that an admin sees a slow-loris."""
+    Connection(factory)
+    clock.advance(HEADER_SECONDS)
+
+    factory.sweep()
+
+    assert factory.counters.late_connections == 1
+
+
 # --- anything
 
 
