@@ -1,5 +1,6 @@
 """The tracking domain: recorded, then answered; answered whatever the store does."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -328,3 +329,75 @@ def test_each_hit_has_an_id_of_its_own(world: World) -> None:
     world.run_recorder()
 
     assert [(1).to_bytes(16, "big"), (2).to_bytes(16, "big")] == [h.hit_id for h in world.hits()]
+
+
+def test_requests_are_counted(world: World) -> None:
+    """By what was asked for, method and status; methods of no meaning are one."""
+    click = world.seal(Kind.CLICK, CLICK)
+    for method in ("GET", "HEAD", "OPTIONS", "POST", "PURGE"):
+        world.ask(click, method)
+    world.ask(world.seal(Kind.OPEN, OPEN))
+    world.ask("/c/x")
+    world.ask("/x")
+
+    assert {
+        ("click", "GET", 302): 1,
+        ("click", "HEAD", 302): 1,
+        ("click", "OPTIONS", 204): 1,
+        ("click", "other", 405): 2,
+        ("open", "GET", 200): 1,
+        ("click", "GET", 404): 1,
+        ("page", "GET", 404): 1,
+    } == world.counters.requests
+
+
+def test_refused_tokens_are_counted_by_reason(world: World) -> None:
+    """The reasons are few, whatever strangers send."""
+    click = world.seal(Kind.CLICK, CLICK)
+    world.ask("/c/")
+    world.ask("/c/AAAA")
+    world.ask(click[:-1])
+    world.ask(click, host="a b")
+    world.ask(click, host="track.other.example")
+    for key_id in range(1, 9):
+        world.ask(f"/c/{_with_key_id(click[3:], key_id)}")
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
+    world.ask(click)
+
+    assert {
+        "no token": 1,
+        "too short": 1,
+        "bad host": 1,
+        "unknown key": 8,
+        "no keys": 1,
+    }.items() <= world.counters.refused_tokens.items()
+    assert 14 == sum(world.counters.refused_tokens.values())
+
+
+def _with_key_id(token: str, key_id: int) -> str:
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    return base64.urlsafe_b64encode(bytes([key_id]) + raw[1:]).rstrip(b"=").decode()
+
+
+def test_a_hit_is_in_the_gate_until_its_fate_is_known(world: World) -> None:
+    """From the hand-over to the answer; what is no hit never passes it."""
+    world.ask(world.seal(Kind.CLICK, CLICK))
+    world.ask(world.seal(Kind.CLICK, CLICK), "HEAD")
+    world.ask("/robots.txt")
+    waiting = world.gate.waiting
+
+    world.run_recorder()
+
+    assert 1 == waiting
+    assert (0, 1) == (world.gate.waiting, world.gate.passed)
+    assert world.site.lost_at is None
+
+
+def test_a_loss_is_remembered(world: World) -> None:
+    """For /readyz."""
+    (world.store.directory / "hits.db").mkdir()
+    world.ask(world.seal(Kind.CLICK, CLICK))
+
+    world.run_recorder()
+
+    assert NOW == world.site.lost_at
