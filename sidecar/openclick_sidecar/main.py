@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(config: Config) -> int:
     """Serve until a signal asks for the end; return the exit status."""
+    # Before Twisted, which takes the variables out of the environment when it is imported.
+    inherited = inherited_sockets(os.environ, os.getpid())
     # Twisted is imported here, so that --help and a faulty configuration answer at once.
     import twisted.internet.reactor  # noqa: PLC0415
     from twisted.internet.defer import Deferred  # noqa: PLC0415
@@ -45,7 +47,6 @@ def run(config: Config) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
-    inherited = inherited_sockets(os.environ, os.getpid())
     sidecar = Sidecar(config, open_store(config.store.url), reactor)
     try:
         sidecar.start(inherited)
