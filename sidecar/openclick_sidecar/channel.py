@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -61,10 +61,14 @@ class FieldMap:
         """Forget a field."""
         self._fields.pop(name, None)
 
-    def first(self, name: str) -> str:
+    def first(self, name: bytes) -> str:
         """Return the first value of a field as text, empty where there is none."""
-        values = self._fields.get(name.encode("ascii"))
+        values = self._fields.get(name)
         return values[0].decode("utf-8", "replace") if values else ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the names of the fields, in lower case."""
+        return iter(self._fields)
 
     def values(self, name: bytes) -> Sequence[bytes]:
         """Return the values of a field, none where there is none."""
@@ -172,7 +176,7 @@ class _Exchange:
         return HitRequest(
             method=command.decode("ascii"),
             path=path.decode("ascii"),
-            host=fields.first("host"),
+            host=fields.first(b"host"),
             client_ip=channel.hits.clients.client(peer, fields.values(b"x-forwarded-for")),
             fields=fields,
         )

@@ -31,6 +31,7 @@ from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
 from openclick_sidecar.gate import Gate
+from openclick_sidecar.handover import HandOver
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
@@ -64,7 +65,12 @@ class Sidecar:
         self._gate = Gate()
         self._counters = HitCounters()
         self._site = TrackingSite(
-            self._keys, self._recorder, now, os.urandom, self._gate, self._counters
+            self._keys,
+            HandOver(self._recorder, lambda call: reactor.callLater(0, call)),
+            now,
+            os.urandom,
+            self._gate,
+            self._counters,
         )
         self._clients = ClientAddresses(config.sidecar.trusted_proxies)
         self._admission = self._caps()

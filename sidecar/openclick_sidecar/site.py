@@ -26,13 +26,14 @@ from openclick_sidecar.channel import HitRequest
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.destinations import location
 from openclick_sidecar.gate import Gate
-from openclick_sidecar.recorder import HitRecorder
+from openclick_sidecar.handover import RecordsHits
 
 log = logging.getLogger(__name__)
 
 _PAGES = {"/": answers.ROOT, "/robots.txt": answers.ROBOTS}
 _FAULTY = {Kind.OPEN: answers.IMAGE, Kind.CLICK: answers.NOT_FOUND}
 _ASKED_FOR = {Kind.OPEN: "open", Kind.CLICK: "click", None: "page"}
+_JUDGED = {name.encode("ascii"): name for name in JUDGED_HEADERS}
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 Respond = Callable[[Answer], None]
@@ -46,7 +47,7 @@ class TrackingSite:
     """
 
     keys: KeyDirectory
-    recorder: HitRecorder
+    recorder: RecordsHits
     now: Callable[[], Instant]
     randomness: Callable[[int], bytes]
     gate: Gate
@@ -128,11 +129,11 @@ class TrackingSite:
             destination=token.destination,
             tracking_domain=tracking_domain,
             ip=request.client_ip,
-            user_agent=fields.first("user-agent")[:MAX_HEADER_CHARS],
+            user_agent=fields.first(b"user-agent")[:MAX_HEADER_CHARS],
             headers={
-                name: value[:MAX_HEADER_CHARS]
-                for name in JUDGED_HEADERS
-                if (value := fields.first(name))
+                _JUDGED[name]: value[:MAX_HEADER_CHARS]
+                for name in fields
+                if name in _JUDGED and (value := fields.first(name))
             },
         )
 

@@ -70,7 +70,7 @@ class Load:
 
 def test_sigterm_under_load(sidecar: LoneSidecar) -> None:
     """What was answered is on disk, every answer was whole, and the end comes in time."""
-    load = Load(sidecar.port, sidecar.links(range(100_000)))
+    load = Load(sidecar.port, sidecar.links(range(30_000)))
     wait_until(lambda: len(load.answered) > 300, 20, "load")
 
     status = sidecar.daemon.terminate(timeout=12)

@@ -12,7 +12,7 @@ from typing import Self
 from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
 from openclick.keys import load_keys
 from openclick.store import StoreFault
-from openclick.tokens import Kind, Token, tracking_path
+from openclick.tokens import KeyRing, Kind, Token, tracking_path
 from support.http_client import Response, fetch
 from support.installation import Installation
 from support.processes import LOOPBACK, Daemon
@@ -58,17 +58,12 @@ class LoneSidecar:
 
     def link(self, number: int) -> str:
         """Return the path of a tracking link, sealed with the newest key there is now."""
-        token = Token(_EMAIL_ID, _COPY, 0, destination(number))
-        ring = load_keys(str(self.installation.state / "keys"))
-        return tracking_path(Kind.CLICK, ring.seal(Kind.CLICK, TRACKING_DOMAIN, token))
+        return self.links(range(number, number + 1))[number]
 
     def links(self, numbers: range) -> dict[int, str]:
         """Return the paths of many links."""
-        tokens = [Token(_EMAIL_ID, _COPY, 0, destination(number)) for number in numbers]
         ring = load_keys(str(self.installation.state / "keys"))
-        texts = ring.seal_many(Kind.CLICK, TRACKING_DOMAIN, tokens)
-        paths = [tracking_path(Kind.CLICK, text) for text in texts]
-        return dict(zip(numbers, paths, strict=True))
+        return {number: _path(ring, number) for number in numbers}
 
     def click(self, number: int, **headers: str) -> Response:
         """Follow a link, as a browser on this machine; `headers` with _ for -."""
@@ -110,3 +105,8 @@ class LoneSidecar:
 def destination(number: int) -> str:
     """Return where link `number` leads."""
     return f"{_DESTINATION}{number}"
+
+
+def _path(ring: KeyRing, number: int) -> str:
+    token = Token(_EMAIL_ID, _COPY, 0, destination(number))
+    return tracking_path(Kind.CLICK, ring.seal(Kind.CLICK, TRACKING_DOMAIN, token))

@@ -1,20 +1,27 @@
 """/readyz' reasons, and the watchdog's sign of life."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from openclick.hits import Hit
 from openclick.instants import SECOND
 from openclick.keys import KeyDirectory, rotate_keys
-from openclick.store import open_store
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.gate import Gate
 from openclick_sidecar.readiness import Pulse, Readiness
-from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
 from support.clock import Clock
 from unit.samples import NOW
-from unit.turns import Turns
+
+
+class NoRecorder:
+    """Nothing is asked here."""
+
+    def record(self, hit: Hit, on_done: Callable[[bool], None]) -> None:
+        """Fail."""
+        raise AssertionError(hit)
 
 
 class World:
@@ -25,8 +32,7 @@ class World:
         self.now = NOW
         self.runs = True
         keys = KeyDirectory(str(directory), Clock().monotonic)
-        recorder = HitRecorder(open_store(f"sqlite:{directory}"), Turns())
-        self.site = TrackingSite(keys, recorder, lambda: NOW, bytes, Gate(), HitCounters())
+        self.site = TrackingSite(keys, NoRecorder(), lambda: NOW, bytes, Gate(), HitCounters())
         self.readiness = Readiness(keys, self.site, lambda: self.runs, lambda: self.now)
 
 
