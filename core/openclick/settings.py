@@ -298,9 +298,10 @@ class SidecarSettings:
         "How many connections of readers may be open at once.  Each takes a file descriptor.",
     )
     max_connections_per_address: int = _option(
-        64,
+        256,
         _whole(1, 1_000_000),
-        "How many of them one IPv4 address or one IPv6 /64 may have; trusted_proxies may have all.",
+        "How many of them one IPv4 address or one IPv6 /64 may have, such as an office behind one "
+        "router; trusted_proxies may have all.",
     )
     public_hostname: str = _option(
         "",

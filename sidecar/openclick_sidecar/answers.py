@@ -6,7 +6,7 @@ that nobody sees (RFC 9111, 5.2.2.5), and sends no referrer, since a tracking li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
@@ -18,8 +18,7 @@ _COMMON = b"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 _SECURITY = b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'none'\r\n"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A status line with its fields (each line with CRLF), and a body."""
 
     head: bytes

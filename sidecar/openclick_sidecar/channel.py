@@ -16,9 +16,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory, connectionDone
@@ -79,8 +78,7 @@ class FieldMap:
         return len(self._fields.get(name, ()))
 
 
-@dataclass(frozen=True)
-class HitRequest:
+class HitRequest(NamedTuple):
     """One well-formed request: what the site decides on."""
 
     method: str

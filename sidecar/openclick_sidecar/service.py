@@ -36,6 +36,7 @@ from openclick_sidecar.judge import Judge
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.post import Poster
+from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.rules import packaged_rules
@@ -68,7 +69,7 @@ class Sidecar:
             self._keys,
             HandOver(self._recorder, lambda call: reactor.callLater(0, call)),
             now,
-            os.urandom,
+            RandomBytes(os.urandom).take,
             self._gate,
             self._counters,
         )
