@@ -108,7 +108,7 @@ class TrackingSite:
             self._refuse(kind, str(fault), fault)
         except KeyFault as fault:
             if not isinstance(fault, KnownKeyFault):
-                log.error(line("keys", "no token can be opened", reason=fault))
+                log.error(line("keys", "cannot be read", reason=fault))
             self._refuse(kind, "no keys", fault)
         return None
 
