@@ -177,13 +177,11 @@ def test_metrics_tell_of_both_daemons(deployment: Deployment, mail: Mail) -> Non
     fetch(mail.image, deployment.peer, {"User-Agent": BROWSER})
     url = f"http://{LOOPBACK}:{deployment.installation.metrics_port}/metrics"
 
-    found = wait_until(
-        lambda: (
-            "openclick_milter_instrumented_total" in (text := fetch(url).body.decode()) and text
-        ),
-        15,
-        "a heartbeat of the milter",
-    )
+    def metrics() -> str:
+        text = fetch(url).body.decode()
+        return text if "openclick_milter_instrumented_total" in text else ""
+
+    found = wait_until(metrics, 15, "a heartbeat of the milter")
 
     assert "openclick_milter_heartbeat_time_seconds 1" in found
     assert 'openclick_sidecar_requests_total{asked_for="open",method="GET",status="200"}' in found
