@@ -8,7 +8,7 @@ the contract between channel and request, which Twisted does not document.
 Promises: method, target, version and Host are checked here, alike on both parsers; no body is ever
 read; a client has 10 s from accept (15 s from the last answer) to the end of its header block,
 however it trickles; one request of a connection is under way at a time, and each gets one answer,
-in order; while the gate is shut nothing is read.
+in order; while the waiting room is full nothing is read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zope.interface import implementer
 from openclick_sidecar.answers import BAD_REQUEST, Answer
 from openclick_sidecar.client_address import ClientAddresses, normal_address, normal_peer
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
+from openclick_sidecar.waiting_room import WaitingRoom
 
 HEADER_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
@@ -216,7 +216,7 @@ class HitChannel(HTTPChannel):
         self.transport.setTcpNoDelay(True)
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
-        self.obey_gate()
+        self.pause_if_full()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """Keep the line, for the exchange that a request line begins."""
@@ -235,7 +235,7 @@ class HitChannel(HTTPChannel):
         """Start the clock of the next request."""
         self.hits.set_deadline(self, KEEP_ALIVE_SECONDS)
         super().requestDone(request)
-        self.obey_gate()
+        self.pause_if_full()
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         """Answer an over-long line, which Twisted would drop without a word."""
@@ -258,11 +258,11 @@ class HitChannel(HTTPChannel):
         """Note that it takes them again."""
         self._clogged = False
         super().resumeProducing()
-        self.obey_gate()
+        self.pause_if_full()
 
-    def obey_gate(self) -> None:
-        """Stop reading while the gate is shut: Twisted reads on after each answer."""
-        if self.hits.gate.shut:
+    def pause_if_full(self) -> None:
+        """Stop reading while the waiting room is full: Twisted reads on after each answer."""
+        if self.hits.room.full:
             self.transport.pauseProducing()
 
     def read_on(self) -> None:
@@ -293,13 +293,13 @@ class HitFactory(ServerFactory):
         monotonic: Callable[[], float],
         *,
         clients: ClientAddresses,
-        gate: Gate,
+        room: WaitingRoom,
         counters: HitCounters,
         on_end: Callable[[str], None] = lambda _host: None,
     ) -> None:
         self.on_request = on_request
         self.clients = clients
-        self.gate = gate
+        self.room = room
         self.counters = counters
         self.draining = False
         self._monotonic = monotonic
@@ -307,7 +307,7 @@ class HitFactory(ServerFactory):
         self._deadlines: dict[HitChannel, float] = {}
         self._date_second = -1
         self._date = b""
-        gate.watch(self._gate_has_moved)
+        room.watch(self._room_has_changed)
 
     def buildProtocol(self, addr: IAddress | None) -> HitChannel:  # noqa: N802
         """Return the channel of a new connection."""
@@ -354,9 +354,9 @@ class HitFactory(ServerFactory):
             self._date = formatdate(second, usegmt=True).encode("ascii")
         return self._date
 
-    def _gate_has_moved(self) -> None:
+    def _room_has_changed(self) -> None:
         for channel in list(self._deadlines):
-            if self.gate.shut:
-                channel.obey_gate()
+            if self.room.full:
+                channel.pause_if_full()
             else:
                 channel.read_on()

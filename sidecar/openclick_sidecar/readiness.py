@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from openclick.instants import SECOND, Instant
 from openclick.keys import KeyDirectory, KeyFault
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 
 _LOSS_SECONDS = 30
 """How long a loss counts: afterwards hits must be let in again, or nobody would see it mended."""
@@ -48,13 +48,13 @@ class Pulse:
     The reactor alone proves little: it goes round happily before a disk that hangs.
     """
 
-    def __init__(self, gate: Gate, beat: Callable[[], None]) -> None:
-        self._gate = gate
+    def __init__(self, room: WaitingRoom, beat: Callable[[], None]) -> None:
+        self._room = room
         self._beat = beat
         self._passed = -1
 
     def tick(self) -> None:
         """Beat, if there is a reason to."""
-        if not self._gate.waiting or self._gate.passed != self._passed:
+        if not self._room.waiting or self._room.passed != self._passed:
             self._beat()
-        self._passed = self._gate.passed
+        self._passed = self._room.passed

@@ -30,8 +30,7 @@ from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
-from openclick_sidecar.gate import Gate
-from openclick_sidecar.handover import HandOver
+from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
@@ -42,6 +41,7 @@ from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.rules import packaged_rules
 from openclick_sidecar.site import TrackingSite
 from openclick_sidecar.status_pages import StatusSite
+from openclick_sidecar.waiting_room import WaitingRoom
 
 __all__ = ["CannotListen", "Sidecar"]
 
@@ -63,14 +63,14 @@ class Sidecar:
         self._started_at_seconds = time.time()
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
         self._recorder = HitRecorder(store, reactor)
-        self._gate = Gate()
+        self._room = WaitingRoom()
         self._counters = HitCounters()
         self._site = TrackingSite(
             self._keys,
-            HandOver(self._recorder, lambda call: reactor.callLater(0, call)),
+            HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
             now,
             RandomBytes(os.urandom).take,
-            self._gate,
+            self._room,
             self._counters,
         )
         self._clients = ClientAddresses(config.sidecar.trusted_proxies)
@@ -79,7 +79,7 @@ class Sidecar:
             self._site.on_request,
             time.monotonic,
             clients=self._clients,
-            gate=self._gate,
+            room=self._room,
             counters=self._counters,
             on_end=self._admission.release,
         )
@@ -167,7 +167,7 @@ class Sidecar:
     def _add_watchdog(self) -> None:
         seconds = watchdog_seconds(os.environ, os.getpid())
         if seconds is not None:
-            pulse = Pulse(self._gate, lambda: notify("WATCHDOG=1"))
+            pulse = Pulse(self._room, lambda: notify("WATCHDOG=1"))
             self._loops.append((LoopingCall(pulse.tick), seconds / 2))
 
     def _read(self) -> Deferred[Readings]:
@@ -187,8 +187,8 @@ class Sidecar:
             late_connections=self._counters.late_connections,
             connections=self._admission.open,
             hits={"recorded": self._recorder.recorded, "lost": self._recorder.lost},
-            hits_waiting=self._gate.waiting,
-            reading_pauses=self._gate.pauses,
+            hits_waiting=self._room.waiting,
+            reading_pauses=self._room.pauses,
             milter=milter,
         )
 

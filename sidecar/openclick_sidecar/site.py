@@ -25,8 +25,8 @@ from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import HitRequest
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.destinations import location
-from openclick_sidecar.gate import Gate
-from openclick_sidecar.handover import RecordsHits
+from openclick_sidecar.hits_of_a_turn import RecordsHits
+from openclick_sidecar.waiting_room import WaitingRoom
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class TrackingSite:
     recorder: RecordsHits
     now: Callable[[], Instant]
     randomness: Callable[[int], bytes]
-    gate: Gate
+    room: WaitingRoom
     counters: HitCounters
     lost_at: Instant | None = None
 
@@ -85,10 +85,10 @@ class TrackingSite:
     def _record(self, hit: Hit, answer: Answer, respond: Respond) -> None:
         def done(kept: bool) -> None:
             self.lost_at = None if kept else self.now()
-            self.gate.leave()
+            self.room.leave()
             respond(answer)
 
-        self.gate.enter()
+        self.room.enter()
         self.recorder.record(hit, done)
 
     def _open(self, kind: Kind, request: HitRequest) -> tuple[Token, str] | None:

@@ -23,7 +23,7 @@ from openclick_sidecar.channel import (
 )
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 
 HOST = b"Host: track.kontor.example\r\n"
@@ -83,13 +83,13 @@ class Connection:
         self.channel.connectionLost(Failure(ConnectionDone()))
 
 
-def a_factory(site: Site, clock: Clock, gate: Gate | None = None) -> HitFactory:
+def a_factory(site: Site, clock: Clock, room: WaitingRoom | None = None) -> HitFactory:
     """Return a factory that trusts no proxy."""
     return HitFactory(
         site.on_request,
         clock.monotonic,
         clients=ClientAddresses(()),
-        gate=gate or Gate(),
+        room=room or WaitingRoom(),
         counters=HitCounters(),
     )
 
@@ -549,31 +549,31 @@ def test_sweep_cuts_only_who_is_late(factory: HitFactory, clock: Clock) -> None:
     early.hang_up()
 
 
-# --- the gate
+# --- the waiting room
 
 
-def test_nothing_is_read_while_the_gate_is_shut(site: Site, clock: Clock) -> None:
+def test_nothing_is_read_while_the_room_is_full(site: Site, clock: Clock) -> None:
     """On connections that are there and on those that come; afterwards all go on."""
-    gate = Gate(1)
-    factory = a_factory(site, clock, gate)
+    room = WaitingRoom(1)
+    factory = a_factory(site, clock, room)
     before = Connection(factory)
 
-    gate.enter()
+    room.enter()
     after = Connection(factory)
     paused = (before.wire.producerState, after.wire.producerState)
-    gate.leave()
+    room.leave()
 
     assert ("paused", "paused") == paused
     assert ("producing", "producing") == (before.wire.producerState, after.wire.producerState)
 
 
-def test_an_answer_does_not_read_on_behind_a_shut_gate(site: Site, clock: Clock) -> None:
+def test_an_answer_does_not_read_on_past_a_full_room(site: Site, clock: Clock) -> None:
     """Twisted reads on after each answer; it is stopped again."""
-    gate = Gate(1)
+    room = WaitingRoom(1)
     site.at_once = False
-    connection = Connection(a_factory(site, clock, gate))
+    connection = Connection(a_factory(site, clock, room))
     connection.send(GET)
-    gate.enter()
+    room.enter()
 
     site.waiting[0](answers.IMAGE)
 
@@ -581,11 +581,11 @@ def test_an_answer_does_not_read_on_behind_a_shut_gate(site: Site, clock: Clock)
     assert connection.wire.producerState == "paused"
 
 
-def test_a_client_that_takes_answers_again_waits_for_the_gate(site: Site, clock: Clock) -> None:
+def test_a_client_that_takes_answers_again_waits_for_room(site: Site, clock: Clock) -> None:
     """Its transport has room, but the disk has not."""
-    gate = Gate(1)
-    connection = Connection(a_factory(site, clock, gate))
-    gate.enter()
+    room = WaitingRoom(1)
+    connection = Connection(a_factory(site, clock, room))
+    room.enter()
 
     connection.channel.pauseProducing()
     connection.channel.resumeProducing()
@@ -593,18 +593,18 @@ def test_a_client_that_takes_answers_again_waits_for_the_gate(site: Site, clock:
     assert connection.wire.producerState == "paused"
 
 
-def test_a_gate_that_opens_leaves_other_reasons_alone(site: Site, clock: Clock) -> None:
+def test_a_room_with_space_leaves_other_reasons_alone(site: Site, clock: Clock) -> None:
     """A client that does not take its answers, or floods behind a request, stays unread."""
-    gate = Gate(1)
-    factory = a_factory(site, clock, gate)
+    room = WaitingRoom(1)
+    factory = a_factory(site, clock, room)
     clogged, flooding = Connection(factory), Connection(factory)
     clogged.channel.pauseProducing()
     site.at_once = False
     flooding.send(GET)
     flooding.send(GET * 400)
 
-    gate.enter()
-    gate.leave()
+    room.enter()
+    room.leave()
 
     assert ("paused", "paused") == (clogged.wire.producerState, flooding.wire.producerState)
 

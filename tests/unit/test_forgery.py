@@ -21,8 +21,8 @@ from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 from unit.samples import COPY, CORPUS, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN
 
@@ -49,7 +49,7 @@ class World:
         rotate_keys(str(directory))
         self.keys = KeyDirectory(str(directory), Clock().monotonic)
         self._site = TrackingSite(
-            self.keys, NoRecorder(), lambda: NOW, bytes, Gate(), HitCounters()
+            self.keys, NoRecorder(), lambda: NOW, bytes, WaitingRoom(), HitCounters()
         )
 
     def ask(self, path: str, host: str = TRACKING_DOMAIN) -> Answer:

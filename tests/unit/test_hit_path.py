@@ -15,8 +15,8 @@ from openclick.tokens import Kind, Token
 from openclick_sidecar.channel import HitChannel, HitFactory
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 from unit.samples import COPY, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN
 
@@ -58,14 +58,14 @@ class World:
         token = keys.ring().seal(Kind.CLICK, TRACKING_DOMAIN, Token(EMAIL_ID, COPY, 0, DESTINATION))
         self.request = f"GET /c/{token} HTTP/1.1\r\nHost: {TRACKING_DOMAIN}\r\n\r\n".encode()
         self.recorder = HangingRecorder()
-        self.gate = Gate(MOST)
+        self.room = WaitingRoom(MOST)
         counters = HitCounters()
-        site = TrackingSite(keys, self.recorder, lambda: NOW, bytes, self.gate, counters)
+        site = TrackingSite(keys, self.recorder, lambda: NOW, bytes, self.room, counters)
         self._factory = HitFactory(
             site.on_request,
             Clock().monotonic,
             clients=ClientAddresses(()),
-            gate=self.gate,
+            room=self.room,
             counters=counters,
         )
 
@@ -99,7 +99,7 @@ def test_impatient_clients_cannot_pile_up_hits(world: World) -> None:
         taken += send(channel, wire, world.request)
         channel.connectionLost(Failure(ConnectionDone()))
 
-    assert MOST == taken == world.recorder.hits == world.gate.waiting
+    assert MOST == taken == world.recorder.hits == world.room.waiting
 
 
 def test_patient_clients_are_all_answered(world: World) -> None:
@@ -108,8 +108,8 @@ def test_patient_clients_are_all_answered(world: World) -> None:
     unread = [pair for pair in clients if not send(*pair, world.request)]
 
     rounds = 0
-    while world.gate.waiting:
-        assert world.gate.waiting <= MOST
+    while world.room.waiting:
+        assert world.room.waiting <= MOST
         world.recorder.commit()
         unread = [pair for pair in unread if not send(*pair, world.request)]
         rounds += 1
@@ -124,9 +124,9 @@ def test_pipelined_hits_count_one_a_connection(world: World) -> None:
     """A client with a hundred requests at once has one hit waiting, and gets all its answers."""
     channel, wire = world.connect()
     send(channel, wire, world.request * 100)
-    at_once = world.gate.waiting
+    at_once = world.room.waiting
 
-    while world.gate.waiting:
+    while world.room.waiting:
         world.recorder.commit()
 
     assert 1 == at_once

@@ -16,8 +16,8 @@ from openclick_sidecar.admission import Admission
 from openclick_sidecar.channel import HitFactory, HitRequest
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.listeners import Doorkeeper, ProxiedHits
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 
 PROXY = "10.0.0.1"
@@ -53,7 +53,7 @@ class Entrance:
             self._on_request,
             Clock().monotonic,
             clients=clients,
-            gate=Gate(),
+            room=WaitingRoom(),
             counters=HitCounters(),
             on_end=self.admission.release,
         )

@@ -9,9 +9,9 @@ from openclick.hits import Hit
 from openclick.instants import SECOND
 from openclick.keys import KeyDirectory, rotate_keys
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 from unit.samples import NOW
 
@@ -32,7 +32,9 @@ class World:
         self.now = NOW
         self.runs = True
         keys = KeyDirectory(str(directory), Clock().monotonic)
-        self.site = TrackingSite(keys, NoRecorder(), lambda: NOW, bytes, Gate(), HitCounters())
+        self.site = TrackingSite(
+            keys, NoRecorder(), lambda: NOW, bytes, WaitingRoom(), HitCounters()
+        )
         self.readiness = Readiness(keys, self.site, lambda: self.runs, lambda: self.now)
 
 
@@ -75,7 +77,7 @@ def test_a_loss_counts_for_a_while(world: World) -> None:
 def test_pulse_of_an_idle_sidecar() -> None:
     """Nothing waits: each tick beats."""
     beats: list[str] = []
-    pulse = Pulse(Gate(), lambda: beats.append("beat"))
+    pulse = Pulse(WaitingRoom(), lambda: beats.append("beat"))
 
     pulse.tick()
     pulse.tick()
@@ -86,12 +88,12 @@ def test_pulse_of_an_idle_sidecar() -> None:
 def test_pulse_of_a_busy_sidecar() -> None:
     """Hits wait, and some got through since the last tick."""
     beats: list[str] = []
-    gate = Gate()
-    pulse = Pulse(gate, lambda: beats.append("beat"))
+    room = WaitingRoom()
+    pulse = Pulse(room, lambda: beats.append("beat"))
     for _ in range(4):
-        gate.enter()
+        room.enter()
     for _ in range(3):
-        gate.leave()
+        room.leave()
         pulse.tick()
 
     assert 3 == len(beats)
@@ -100,9 +102,9 @@ def test_pulse_of_a_busy_sidecar() -> None:
 def test_pulse_stops_where_the_recorder_hangs() -> None:
     """The reactor goes round, the hits do not."""
     beats: list[str] = []
-    gate = Gate()
-    pulse = Pulse(gate, lambda: beats.append("beat"))
-    gate.enter()
+    room = WaitingRoom()
+    pulse = Pulse(room, lambda: beats.append("beat"))
+    room.enter()
     pulse.tick()
     beats.clear()
 

@@ -14,9 +14,9 @@ from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
 from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.gate import Gate
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 from unit.samples import COPY, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN, a_hit
 from unit.turns import Turns
@@ -37,7 +37,7 @@ class World:
         self.store: Store = open_store(f"sqlite:{directory}")
         self.turns = Turns()
         self.recorder = HitRecorder(self.store, self.turns)
-        self.gate = Gate()
+        self.room = WaitingRoom()
         self.counters = HitCounters()
         self.site = self.site_with(self.keys)
         self.answers: list[Answer] = []
@@ -46,7 +46,7 @@ class World:
         self, keys: KeyDirectory, randomness: Callable[[int], bytes] = lambda size: b"r" * size
     ) -> TrackingSite:
         """Return a site with these keys."""
-        return TrackingSite(keys, self.recorder, lambda: NOW, randomness, self.gate, self.counters)
+        return TrackingSite(keys, self.recorder, lambda: NOW, randomness, self.room, self.counters)
 
     def ask(
         self, path: str, method: str = "GET", host: str = TRACKING_DOMAIN, **fields: str
@@ -379,17 +379,17 @@ def _with_key_id(token: str, key_id: int) -> str:
     return base64.urlsafe_b64encode(bytes([key_id]) + raw[1:]).rstrip(b"=").decode()
 
 
-def test_a_hit_is_in_the_gate_until_its_fate_is_known(world: World) -> None:
+def test_a_hit_is_in_the_waiting_room_until_its_fate_is_known(world: World) -> None:
     """From the hand-over to the answer; what is no hit never passes it."""
     world.ask(world.seal(Kind.CLICK, CLICK))
     world.ask(world.seal(Kind.CLICK, CLICK), "HEAD")
     world.ask("/robots.txt")
-    waiting = world.gate.waiting
+    waiting = world.room.waiting
 
     world.run_recorder()
 
     assert 1 == waiting
-    assert (0, 1) == (world.gate.waiting, world.gate.passed)
+    assert (0, 1) == (world.room.waiting, world.room.passed)
     assert world.site.lost_at is None
 
 

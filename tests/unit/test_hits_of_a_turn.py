@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from openclick.hits import Hit
-from openclick_sidecar.handover import HandOver, OnDone
+from openclick_sidecar.hits_of_a_turn import HitsOfATurn, OnDone
 from unit.samples import a_hit
 
 
@@ -26,9 +26,9 @@ def test_hits_wait_for_the_end_of_the_turn() -> None:
     """They arrive in order, and one call is asked for, however many there are."""
     recorder = Recorder()
     at_the_end: list[Callable[[], None]] = []
-    hand_over = HandOver(recorder, at_the_end.append)
+    hits = HitsOfATurn(recorder, at_the_end.append)
     for number in range(3):
-        hand_over.record(a_hit(number), done)
+        hits.record(a_hit(number), done)
     before = list(recorder.hits)
 
     for call in at_the_end:
@@ -43,11 +43,11 @@ def test_each_turn_is_its_own() -> None:
     """What comes after the hand-over waits for the next end."""
     recorder = Recorder()
     at_the_end: list[Callable[[], None]] = []
-    hand_over = HandOver(recorder, at_the_end.append)
-    hand_over.record(a_hit(1), done)
+    hits = HitsOfATurn(recorder, at_the_end.append)
+    hits.record(a_hit(1), done)
     at_the_end.pop()()
 
-    hand_over.record(a_hit(2), done)
+    hits.record(a_hit(2), done)
 
     assert [a_hit(1)] == [hit for hit, _ in recorder.hits]
     at_the_end.pop()()

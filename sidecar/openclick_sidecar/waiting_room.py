@@ -18,26 +18,26 @@ MAX_WAITING_HITS = 20_000
 """A hit takes about 2 KiB while it waits."""
 
 
-class Gate:
-    """Shuts when `most` hits wait, opens again when half of them are through."""
+class WaitingRoom:
+    """Full when `most` hits wait, until half of them are through."""
 
     def __init__(self, most: int = MAX_WAITING_HITS) -> None:
         self._most = most
         self._watchers: list[Callable[[], None]] = []
-        self.shut = False
+        self.full = False
         self.waiting = 0
         self.passed = 0
         self.pauses = 0
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Have `on_change` called whenever the gate has shut or opened."""
+        """Have `on_change` called whenever the room has become full, or no longer is."""
         self._watchers.append(on_change)
 
     def enter(self) -> None:
         """Count a hit that is handed to the recorder."""
         self.waiting += 1
-        if self.waiting >= self._most and not self.shut:
-            self.shut = True
+        if self.waiting >= self._most and not self.full:
+            self.full = True
             self.pauses += 1
             self._tell()
 
@@ -45,8 +45,8 @@ class Gate:
         """Count a hit whose fate is known."""
         self.waiting -= 1
         self.passed += 1
-        if self.shut and self.waiting <= self._most // 2:
-            self.shut = False
+        if self.full and self.waiting <= self._most // 2:
+            self.full = False
             self._tell()
 
     def _tell(self) -> None:

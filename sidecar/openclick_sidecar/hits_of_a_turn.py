@@ -25,7 +25,7 @@ class RecordsHits(Protocol):
         """Hand a hit over; `on_done` tells whether it has reached a disk."""
 
 
-class HandOver:
+class HitsOfATurn:
     """Keeps hits until `when_turn_ends` calls what it is given."""
 
     def __init__(
@@ -38,10 +38,10 @@ class HandOver:
     def record(self, hit: Hit, on_done: OnDone) -> None:
         """Keep a hit for the end of the turn."""
         if not self._hits:
-            self._when_turn_ends(self._hand_over)
+            self._when_turn_ends(self._pass_on)
         self._hits.append((hit, on_done))
 
-    def _hand_over(self) -> None:
+    def _pass_on(self) -> None:
         hits, self._hits = self._hits, []
         for hit, on_done in hits:
             self._recorder.record(hit, on_done)
