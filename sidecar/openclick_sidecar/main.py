@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from typing import Any
 
 from openclick.logs import line
@@ -27,7 +26,10 @@ log = logging.getLogger(__name__)
 def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
     config, _ = begin(PROGRAM, "Answers tracking links and posts events to webhooks.", argv)
-    sys.exit(run(config))
+    status = run(config)
+    logging.shutdown()
+    # Not sys.exit: the interpreter's end would wait for a thread that a hanging disk holds.
+    os._exit(status)
 
 
 def run(config: Config) -> int:

@@ -10,12 +10,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
@@ -34,6 +34,7 @@ from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
+from openclick_sidecar.patience import done_within
 from openclick_sidecar.post import Poster
 from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
@@ -51,6 +52,7 @@ _SWEEP_SECONDS = 1.0
 _LAST_REQUESTS_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
 _DRAIN_LOOK_SECONDS = 0.02
+_LAST_WORK_SECONDS = 5.0
 
 
 class Sidecar:
@@ -130,11 +132,12 @@ class Sidecar:
         for loop, _ in self._loops:
             if loop.running:
                 loop.stop()
-        self._recorder.stop()
+        if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._recorder.stop):
+            log.error(line("hits", "the disk hangs; hits that wait for it are not recorded"))
         await self._poster.close()
-        with suppress(StoreFault):
-            await self._bookkeeper.run(lambda _registry: self._docket.close())
-        self._bookkeeper.stop()
+        self._bookkeeper.run(lambda _registry: self._docket.close()).addErrback(_forget_fault)
+        if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
+            log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
         log.info(line("sidecar", "stopped"))
 
     async def _drain(self) -> None:
@@ -210,6 +213,12 @@ class Sidecar:
                     "need the proxies there; until then nobody is let in",
                 )
             )
+
+
+def _forget_fault(failure: Failure) -> None:
+    """Let a store that cannot be used be no hindrance to the end."""
+    if not isinstance(failure.value, StoreFault):
+        failure.raiseException()
 
 
 def _heartbeat(store: Store) -> Heartbeat | None:
