@@ -5,6 +5,7 @@ Called wherever a name comes in: the From address, the Host field, the command l
 
 from __future__ import annotations
 
+import functools
 import re
 
 import idna
@@ -63,10 +64,11 @@ def _a_label(label: str) -> str:
     return label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
 
 
+@functools.lru_cache(maxsize=1024)
 def host_of(field_value: str) -> str:
     """Return the host of a Host field or an authority, without the port (RFC 9110, 7.2).
 
-    Raises BadName.
+    Kept for the next request, which mostly asks for the same host.  Raises BadName.
     """
     host = re.sub(r":\d{0,5}\Z", "", field_value.strip())
     return domain_name(host)

@@ -158,6 +158,35 @@ class SidecarSettings:
         LISTEN_LIST,
         "Where tracking links and open images are answered, in plain HTTP.",
     )
+    proxy_protocol_listen: tuple[HostPort, ...] = _option(
+        (),
+        LISTEN_LIST,
+        "Where they are answered too, to proxies that begin each connection with a PROXY protocol "
+        "header (version 1 or 2); only those of trusted_proxies are let in.",
+    )
+    metrics_listen: tuple[HostPort, ...] = _option(
+        (HostPort("127.0.0.1", 8026),),
+        LISTEN_LIST,
+        "Where /metrics, /healthz and /readyz are answered; an empty list switches them off.  "
+        "Whoever reaches them may read them.",
+    )
+    trusted_proxies: tuple[IPNetwork, ...] = _option(
+        (),
+        NETWORK_LIST,
+        "Proxies whose word is taken for the client's address: in X-Forwarded-For, the right-most "
+        "hop that is none of them, and in the PROXY protocol.",
+    )
+    max_connections: int = _option(
+        4000,
+        whole(1, 1_000_000),
+        "How many connections of readers may be open at once.  Each takes a file descriptor.",
+    )
+    max_connections_per_address: int = _option(
+        256,
+        whole(1, 1_000_000),
+        "How many of them one IPv4 address or one IPv6 /64 may have, such as an office behind one "
+        "router; trusted_proxies may have all.",
+    )
     public_hostname: str = _option(
         "",
         HOST_NAME_KIND,

@@ -6,7 +6,7 @@ that nobody sees (RFC 9111, 5.2.2.5), and sends no referrer, since a tracking li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
@@ -18,12 +18,16 @@ _COMMON = b"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 _SECURITY = b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'none'\r\n"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A status line with its fields (each line with CRLF), and a body."""
 
     head: bytes
     body: bytes = b""
+
+    @property
+    def status(self) -> int:
+        """The status code, as the status line has it."""
+        return int(self.head[9:12])
 
     def render(self, date: bytes, *, close: bool, with_body: bool) -> bytes:
         """Return the bytes to send; `date` is the Date value (RFC 9110, 6.6.1)."""

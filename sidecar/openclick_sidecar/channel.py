@@ -7,19 +7,18 @@ the contract between channel and request, which Twisted does not document.
 
 Promises: method, target, version and Host are checked here, alike on both parsers; no body is ever
 read; a client has 10 s from accept (15 s from the last answer) to the end of its header block,
-however it trickles; one answer a request, in order.
+however it trickles; one request of a connection is under way at a time, and each gets one answer,
+in order; while the waiting room is full nothing is read.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import formatdate
-from typing import Any
+from typing import Any, NamedTuple
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
@@ -28,6 +27,9 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
 from openclick_sidecar.answers import BAD_REQUEST, Answer
+from openclick_sidecar.client_address import ClientAddresses, normal_address, normal_peer
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.waiting_room import WaitingRoom
 
 HEADER_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
@@ -58,24 +60,31 @@ class FieldMap:
         """Forget a field."""
         self._fields.pop(name, None)
 
-    def first(self, name: str) -> str:
+    def first(self, name: bytes) -> str:
         """Return the first value of a field as text, empty where there is none."""
-        values = self._fields.get(name.encode("ascii"))
+        values = self._fields.get(name)
         return values[0].decode("utf-8", "replace") if values else ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the names of the fields, in lower case."""
+        return iter(self._fields)
+
+    def values(self, name: bytes) -> Sequence[bytes]:
+        """Return the values of a field, none where there is none."""
+        return self._fields.get(name, ())
 
     def count(self, name: bytes) -> int:
         """Return how often a field occurs."""
         return len(self._fields.get(name, ()))
 
 
-@dataclass(frozen=True)
-class HitRequest:
+class HitRequest(NamedTuple):
     """One well-formed request: what the site decides on."""
 
     method: str
     path: str
     host: str
-    peer_ip: str
+    client_ip: str
     fields: FieldMap
 
 
@@ -116,10 +125,12 @@ class _Exchange:
         channel = self._channel
         if channel is None:
             return
+        channel.busy = True
         self._with_body = command != b"HEAD"
         request = self._checked(channel, command, path, version)
         if request is None:
             channel.persistent = False
+            channel.hits.counters.bad_requests += 1
             self.answer(BAD_REQUEST)
         else:
             channel.hits.on_request(request, self.answer)
@@ -129,10 +140,12 @@ class _Exchange:
         channel, self._channel = self._channel, None
         if channel is None:
             return
+        hits = channel.hits
+        if hits.draining:
+            channel.persistent = False
+        channel.busy = False
         channel.transport.write(
-            answer.render(
-                channel.hits.date(), close=not channel.persistent, with_body=self._with_body
-            )
+            answer.render(hits.date(), close=not channel.persistent, with_body=self._with_body)
         )
         channel.requestDone(self)
 
@@ -145,6 +158,7 @@ class _Exchange:
     ) -> HitRequest | None:
         fields = self.requestHeaders
         hosts = fields.count(b"host")
+        peer = channel.peer()
         if (
             # The old parser splits at any blanks; the line must be what it made of it.
             self._line != b"%s %s %s" % (command, path, version)
@@ -154,19 +168,24 @@ class _Exchange:
             or hosts > 1
             or (hosts == 0 and version == b"HTTP/1.1")
             or channel.refused
+            or peer is None
         ):
             return None
         return HitRequest(
             method=command.decode("ascii"),
             path=path.decode("ascii"),
-            host=fields.first("host"),
-            peer_ip=channel.peer_ip,
+            host=fields.first(b"host"),
+            client_ip=channel.hits.clients.client(peer, fields.values(b"x-forwarded-for")),
             fields=fields,
         )
 
 
 class HitChannel(HTTPChannel):
-    """One connection."""
+    """One connection.
+
+    `host` is the peer as the transport tells it.  `proxied` connections begin with a PROXY header,
+    which their transport has read when a request arrives.  `busy` while a request is under way.
+    """
 
     transport: Any  # Twisted types it as the narrowest interface; ours is a TCP or TLS connection
     requestFactory: Any = _RequestFactory()  # noqa: N815 - Twisted's name
@@ -174,19 +193,30 @@ class HitChannel(HTTPChannel):
     totalHeadersSize = 8192  # noqa: N815
     maxHeaders = 64  # noqa: N815
     MAX_LENGTH = 4096
+    proxied = False
     refused = False
+    busy = False
     line = b""
+    _clogged = False
 
-    def __init__(self, hits: HitFactory, peer_ip: str) -> None:
+    def __init__(self, hits: HitFactory, host: str) -> None:
         super().__init__()
         self.hits = hits
-        self.peer_ip = peer_ip
+        self.host = host
+        self._peer = normal_peer(host)
+
+    def peer(self) -> str | None:
+        """Return the address of the peer; None where the PROXY header told nonsense."""
+        if not self.proxied:
+            return self._peer
+        return normal_address(getattr(self.transport.getPeer(), "host", ""))
 
     def connectionMade(self) -> None:  # noqa: N802
         """Start the clock of the first request."""
         self.transport.setTcpNoDelay(True)
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
+        self.pause_if_full()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """Keep the line, for the exchange that a request line begins."""
@@ -205,11 +235,43 @@ class HitChannel(HTTPChannel):
         """Start the clock of the next request."""
         self.hits.set_deadline(self, KEEP_ALIVE_SECONDS)
         super().requestDone(request)
+        self.pause_if_full()
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         """Answer an over-long line, which Twisted would drop without a word."""
+        self.hits.counters.bad_requests += 1
         self.transport.write(BAD_REQUEST.render(self.hits.date(), close=True, with_body=True))
         self.transport.loseConnection()
+
+    def loseConnection(self) -> None:  # noqa: N802
+        """End the connection; the parser does so with a request unfinished, after a 400."""
+        if self.requests:
+            self.hits.counters.bad_requests += 1
+        super().loseConnection()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Note that the client does not take its answers: Twisted stops reading from it."""
+        self._clogged = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Note that it takes them again."""
+        self._clogged = False
+        super().resumeProducing()
+        self.pause_if_full()
+
+    def pause_if_full(self) -> None:
+        """Stop reading while the waiting room is full: Twisted reads on after each answer."""
+        if self.hits.room.full:
+            self.transport.pauseProducing()
+
+    def read_on(self) -> None:
+        """Read again, unless Twisted has stopped for a reason of its own.
+
+        After a request under way it goes on by itself.
+        """
+        if not self.busy and not self._clogged:
+            self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Forget the connection's clock."""
@@ -218,21 +280,38 @@ class HitChannel(HTTPChannel):
 
 
 class HitFactory(ServerFactory):
-    """Makes channels and ends those that overstay; `sweep` is called once a second."""
+    """Makes channels and ends those that overstay; `sweep` is called once a second.
+
+    `on_end` is told the peer of each connection that has ended.
+    """
 
     noisy = False
 
-    def __init__(self, on_request: OnRequest, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        on_request: OnRequest,
+        monotonic: Callable[[], float],
+        *,
+        clients: ClientAddresses,
+        room: WaitingRoom,
+        counters: HitCounters,
+        on_end: Callable[[str], None] = lambda _host: None,
+    ) -> None:
         self.on_request = on_request
+        self.clients = clients
+        self.room = room
+        self.counters = counters
+        self.draining = False
         self._monotonic = monotonic
+        self._on_end = on_end
         self._deadlines: dict[HitChannel, float] = {}
         self._date_second = -1
         self._date = b""
+        room.watch(self._room_has_changed)
 
     def buildProtocol(self, addr: IAddress | None) -> HitChannel:  # noqa: N802
         """Return the channel of a new connection."""
-        ip = addr.host if isinstance(addr, IPv4Address | IPv6Address) else ""
-        channel = HitChannel(self, ip)
+        channel = HitChannel(self, getattr(addr, "host", ""))
         channel.factory = self
         return channel
 
@@ -243,16 +322,29 @@ class HitFactory(ServerFactory):
     def forget(self, channel: HitChannel) -> None:
         """Drop a connection that has ended."""
         self._deadlines.pop(channel, None)
+        self._on_end(channel.host)
 
     def sweep(self) -> None:
         """End every connection whose time is up."""
         now = self._monotonic()
         for channel in [c for c, deadline in self._deadlines.items() if deadline <= now]:
+            self.counters.late_connections += 1
             channel.transport.abortConnection()
 
     def connections(self) -> int:
         """Return how many connections are open."""
         return len(self._deadlines)
+
+    def end_idle(self) -> None:
+        """Close every connection without a request under way; the others close once answered."""
+        self.draining = True
+        for channel in [c for c in self._deadlines if not c.busy]:
+            channel.transport.loseConnection()
+
+    def end_all(self) -> None:
+        """Cut every connection."""
+        for channel in list(self._deadlines):
+            channel.transport.abortConnection()
 
     def date(self) -> bytes:
         """Return the Date value of this second."""
@@ -261,3 +353,10 @@ class HitFactory(ServerFactory):
             self._date_second = second
             self._date = formatdate(second, usegmt=True).encode("ascii")
         return self._date
+
+    def _room_has_changed(self) -> None:
+        for channel in list(self._deadlines):
+            if self.room.full:
+                channel.pause_if_full()
+            else:
+                channel.read_on()

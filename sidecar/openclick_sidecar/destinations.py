@@ -15,6 +15,7 @@ from openclick.names import browser_host
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
+_NOTHING_TO_ENCODE = re.compile(r"https?://[\x21-\x7e]*\Z", re.IGNORECASE | re.ASCII)
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -23,6 +24,8 @@ def location(destination: str) -> bytes | None:
 
     The value is printable ASCII without blanks, whatever the token held.
     """
+    if _NOTHING_TO_ENCODE.match(destination):  # almost every one
+        return destination.encode("ascii")
     match = _WEB_URL.match(destination)
     if match is None:
         return None

@@ -17,6 +17,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
+from openclick.systemd import inherited_sockets
 from openclick_sidecar.judges import load_judge
 
 PROGRAM = "openclick-sidecar"
@@ -29,11 +30,16 @@ def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
     purpose = "Answers tracking links and posts events to webhooks."
     config, _ = begin(PROGRAM, purpose, argv, also_check=load_judge)
-    sys.exit(run(config))
+    status = run(config)
+    logging.shutdown()
+    # Not sys.exit: the interpreter's end would wait for a thread that a hanging disk holds.
+    os._exit(status)
 
 
 def run(config: Config) -> int:
     """Serve until a signal asks for the end; return the exit status."""
+    # Before Twisted, which takes the variables out of the environment when it is imported.
+    inherited = inherited_sockets(os.environ, os.getpid())
     # Twisted is imported here, so that --help and a faulty configuration answer at once.
     import twisted.internet.reactor  # noqa: PLC0415
     from twisted.internet.defer import Deferred  # noqa: PLC0415
@@ -54,7 +60,7 @@ def run(config: Config) -> int:
     logging.getLogger("twisted").setLevel(logging.WARNING)
     sidecar = Sidecar(config, open_store(config.store.url), judge, reactor)
     try:
-        sidecar.start()
+        sidecar.start(inherited)
     except CannotListen as error:
         log.error(line("sidecar", f"{error}; not started"))
         return EX_UNAVAILABLE

@@ -58,6 +58,11 @@ class HitRecorder:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
     def record(self, hit: Hit, on_done: OnDone) -> None:
         """Hand a hit over; `on_done` tells whether it reached the disk."""
         with self._changed:

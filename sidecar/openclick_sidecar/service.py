@@ -1,4 +1,4 @@
-"""Puts the sidecar together: listener, recorder, judge, dispatcher.
+"""Puts the sidecar together: listeners, recorder, judge, dispatcher.
 
 Called by `main`.  `start` either has every port open or raises CannotListen and leaves nothing
 running; `stop` answers what was taken, then ends the threads.
@@ -8,37 +8,50 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
-from openclick.option_kinds import HostPort
 from openclick.settings import Config
-from openclick.store import Store, StoreFault
+from openclick.store import Heartbeat, Store, StoreFault
+from openclick.systemd import InheritedSocket, notify, watchdog_seconds
 from openclick_sidecar import dispatcher, judging
+from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
+from openclick_sidecar.client_address import ClientAddresses
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.descriptors import make_room
+from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.judge import Judge
+from openclick_sidecar.listeners import CannotListen, Listeners
+from openclick_sidecar.metrics import Readings
+from openclick_sidecar.patience import done_within
 from openclick_sidecar.post import Poster
+from openclick_sidecar.random_bytes import RandomBytes
+from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.status_pages import StatusSite
+from openclick_sidecar.waiting_room import WaitingRoom
+
+__all__ = ["CannotListen", "Sidecar"]
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
 _SWEEP_SECONDS = 1.0
-
-
-class CannotListen(Exception):
-    """A port cannot be opened; the message says which and why."""
+_LAST_REQUESTS_SECONDS = 0.2
+_DRAIN_SECONDS = 10.0
+_DRAIN_LOOK_SECONDS = 0.02
+_LAST_WORK_SECONDS = 5.0
 
 
 class Sidecar:
@@ -46,11 +59,39 @@ class Sidecar:
 
     def __init__(self, config: Config, store: Store, judge: Judge, reactor: Any) -> None:
         self._config = config
+        self._store = store
         self._reactor = reactor
+        self._started_at_seconds = time.time()
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
         self._recorder = HitRecorder(store, reactor)
-        site = TrackingSite(self._keys, self._recorder, now, os.urandom)
-        self._factory = HitFactory(site.on_request, time.monotonic)
+        self._room = WaitingRoom()
+        self._counters = HitCounters()
+        self._site = TrackingSite(
+            self._keys,
+            HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
+            now,
+            RandomBytes(os.urandom).take,
+            self._room,
+            self._counters,
+        )
+        self._clients = ClientAddresses(config.sidecar.trusted_proxies)
+        self._admission = self._caps()
+        self._factory = HitFactory(
+            self._site.on_request,
+            time.monotonic,
+            clients=self._clients,
+            room=self._room,
+            counters=self._counters,
+            on_end=self._admission.release,
+        )
+        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
+        self._listeners = Listeners(
+            reactor,
+            self._factory,
+            self._admission,
+            self._clients.trusts,
+            StatusSite(self._read, readiness.reasons),
+        )
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
         self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
@@ -62,58 +103,100 @@ class Sidecar:
             time.monotonic,
             on_judged=self._dispatch_soon,
         )
-        self._ports: list[Any] = []
         self._loops = [
             (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
             (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
         ]
+        self._add_watchdog()
 
-    def start(self) -> None:
+    def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
-        for address in self._config.sidecar.listen:
-            self._ports.append(self._listen(address))
+        addresses = self._listeners.open_all(self._config.sidecar, inherited)
         self._recorder.start()
         self._bookkeeper.start()
         for loop, seconds in self._loops:
             loop.clock = self._reactor
             judging.detach("service", loop.start(seconds))
         self._say_what_is_missing()
-        log.info(line("sidecar", "ready", listen=",".join(map(str, self._config.sidecar.listen))))
+        notify("READY=1")
+        log.info(line("sidecar", "ready", listen=addresses))
 
     async def stop(self) -> None:
-        """Close the ports, let threads finish what they hold, close connections."""
-        for port in self._ports:
+        """Close the ports, answer what was taken, let threads finish what they hold."""
+        notify("STOPPING=1")
+        for port in self._listeners.ports:
             await maybeDeferred(port.stopListening)
+        await self._drain()
         for loop, _ in self._loops:
             if loop.running:
                 loop.stop()
-        self._recorder.stop()
+        if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._recorder.stop):
+            log.error(line("hits", "the disk hangs; hits that wait for it are not recorded"))
         await self._poster.close()
-        with suppress(StoreFault):
-            await self._bookkeeper.run(lambda _registry: self._docket.close())
-        self._bookkeeper.stop()
+        self._bookkeeper.run(lambda _registry: self._docket.close()).addErrback(_forget_fault)
+        if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
+            log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
         log.info(line("sidecar", "stopped"))
 
-    def _listen(self, address: HostPort) -> Any:
-        """Bind a socket of our own: Twisted's takes IPv4 too on [::], and then 0.0.0.0 is refused.
+    async def _drain(self) -> None:
+        """Answer what clients have sent until now, and end their connections, within a bound.
 
-        Raises CannotListen.
+        A request that has just reached this machine may not have been read yet, so kept
+        connections get a moment; whoever asks in it is told that the connection closes.
         """
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Twisted does not see to this, and a blocking accept hangs the whole process.
-            listening.setblocking(False)
-            try:
-                listening.bind((address.host, address.port))
-                listening.listen(_BACKLOG)
-            except OSError as error:
-                raise CannotListen(f"{address}: cannot listen: {error.strerror}") from error
-            # The reactor duplicates the descriptor, so ours may be closed.
-            return self._reactor.adoptStreamPort(listening.fileno(), family, self._factory)
+        self._factory.draining = True
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        await deferLater(self._reactor, _LAST_REQUESTS_SECONDS)
+        self._factory.end_idle()
+        while self._factory.connections() and time.monotonic() < deadline:
+            await deferLater(self._reactor, _DRAIN_LOOK_SECONDS)
+        self._factory.end_all()
+
+    def _caps(self) -> Admission:
+        settings = self._config.sidecar
+        room = make_room(settings.max_connections)
+        if room < settings.max_connections:
+            log.warning(
+                line(
+                    "sidecar",
+                    f"sidecar.max_connections is {settings.max_connections}, but this process may "
+                    f"open too few files: need a higher LimitNOFILE; {room} are let in",
+                )
+            )
+        return Admission(room, settings.max_connections_per_address, self._clients.trusts)
+
+    def _add_watchdog(self) -> None:
+        seconds = watchdog_seconds(os.environ, os.getpid())
+        if seconds is not None:
+            pulse = Pulse(self._room, lambda: notify("WATCHDOG=1"))
+            self._loops.append((LoopingCall(pulse.tick), seconds / 2))
+
+    def _read(self) -> Deferred[Readings]:
+        """Take all numbers; the milter's stand in a file, which is read in another thread."""
+        milter: Deferred[Heartbeat | None] = deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), _heartbeat, self._store
+        )
+        return milter.addCallback(self._readings)
+
+    def _readings(self, milter: Heartbeat | None) -> Readings:
+        return Readings(
+            started_at_seconds=self._started_at_seconds,
+            requests=self._counters.requests,
+            refused_tokens=self._counters.refused_tokens,
+            refused_connections=self._admission.refused,
+            bad_requests=self._counters.bad_requests,
+            late_connections=self._counters.late_connections,
+            connections=self._admission.open,
+            hits={"recorded": self._recorder.recorded, "lost": self._recorder.lost},
+            hits_waiting=self._room.waiting,
+            reading_pauses=self._room.pauses,
+            verdicts={
+                (visitor.value, rule): count
+                for (visitor, rule), count in self._docket.tally.counts().items()
+            },
+            milter=milter,
+        )
 
     def _dispatch_soon(self) -> None:
         judging.detach("dispatcher", Deferred.fromCoroutine(self._dispatcher.tick()))
@@ -124,6 +207,35 @@ class Sidecar:
             self._keys.ring()
         except KeyFault as fault:
             log.error(line("keys", f"{fault}; no link can be answered until there is one"))
+        settings = self._config.sidecar
+        if settings.proxy_protocol_listen and not settings.trusted_proxies:
+            log.warning(
+                line(
+                    "sidecar",
+                    "sidecar.proxy_protocol_listen is set, but sidecar.trusted_proxies is empty: "
+                    "need the proxies there; until then nobody is let in",
+                )
+            )
+
+
+def _forget_fault(failure: Failure) -> None:
+    """Let a store that cannot be used be no hindrance to the end."""
+    if not isinstance(failure.value, StoreFault):
+        failure.raiseException()
+
+
+def _heartbeat(store: Store) -> Heartbeat | None:
+    """Return the milter's last heartbeat; None where it never ran, or cannot be read."""
+    try:
+        reader = store.message_reader()
+    except StoreFault:
+        return None
+    try:
+        return reader.maybe_heartbeat()
+    except StoreFault:
+        return None
+    finally:
+        reader.close()
 
 
 def _coroutine(

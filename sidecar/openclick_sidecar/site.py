@@ -23,52 +23,73 @@ from openclick.tokens import BadToken, Kind, Token, UnknownKey
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import HitRequest
+from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.destinations import location
-from openclick_sidecar.recorder import HitRecorder
+from openclick_sidecar.hits_of_a_turn import RecordsHits
+from openclick_sidecar.waiting_room import WaitingRoom
 
 log = logging.getLogger(__name__)
 
 _PAGES = {"/": answers.ROOT, "/robots.txt": answers.ROBOTS}
 _FAULTY = {Kind.OPEN: answers.IMAGE, Kind.CLICK: answers.NOT_FOUND}
+_ASKED_FOR = {Kind.OPEN: "open", Kind.CLICK: "click", None: "page"}
+_JUDGED = {name.encode("ascii"): name for name in JUDGED_HEADERS}
+_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 Respond = Callable[[Answer], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrackingSite:
-    """What is served on every tracking domain."""
+    """What is served on every tracking domain.
+
+    `lost_at` is when the last hit was lost; None once another has reached a disk.
+    """
 
     keys: KeyDirectory
-    recorder: HitRecorder
+    recorder: RecordsHits
     now: Callable[[], Instant]
     randomness: Callable[[int], bytes]
+    room: WaitingRoom
+    counters: HitCounters
+    lost_at: Instant | None = None
 
     def on_request(self, request: HitRequest, respond: Respond) -> None:
         """Answer `request`, at once or when its hit is on disk."""
-        if request.method == "OPTIONS":
-            respond(answers.OPTIONS)
-        elif request.method not in ("GET", "HEAD"):
-            respond(answers.NOT_ALLOWED)
-        else:
-            self._answer_path(request, respond)
-
-    def _answer_path(self, request: HitRequest, respond: Respond) -> None:
         path = request.path.partition("?")[0]
         kind = _kind_of(path)
+        answer, hit = self._decide(kind, path, request)
+        method = request.method if request.method in _METHODS else "other"
+        self.counters.requests[_ASKED_FOR[kind], method, answer.status] += 1
+        if hit is None:
+            respond(answer)
+        else:
+            self._record(hit, answer, respond)
+
+    def _decide(
+        self, kind: Kind | None, path: str, request: HitRequest
+    ) -> tuple[Answer, Hit | None]:
+        """Return the answer, and the hit that must be on disk before it goes out, if it is one."""
+        if request.method == "OPTIONS":
+            return answers.OPTIONS, None
+        if request.method not in _METHODS:
+            return answers.NOT_ALLOWED, None
         if kind is None:
-            respond(_PAGES.get(path, answers.NOT_FOUND))
-            return
+            return _PAGES.get(path, answers.NOT_FOUND), None
         opened = self._open(kind, request)
         if opened is None:
-            respond(_FAULTY[kind])
-            return
-        token, tracking_domain = opened
-        answer = _answer_for(kind, token)
-        if request.method == "HEAD":
+            return _FAULTY[kind], None
+        answer = _answer_for(kind, opened[0])
+        return answer, None if request.method == "HEAD" else self._hit(kind, *opened, request)
+
+    def _record(self, hit: Hit, answer: Answer, respond: Respond) -> None:
+        def done(kept: bool) -> None:
+            self.lost_at = None if kept else self.now()
+            self.room.leave()
             respond(answer)
-            return
-        hit = self._hit(kind, token, tracking_domain, request)
-        self.recorder.record(hit, lambda _recorded: respond(answer))
+
+        self.room.enter()
+        self.recorder.record(hit, done)
 
     def _open(self, kind: Kind, request: HitRequest) -> tuple[Token, str] | None:
         """Return the token and the tracking domain it was opened for, None for any fault."""
@@ -79,11 +100,22 @@ class TrackingSite:
                 return self.keys.ring().open(kind, domain, text), domain
             except UnknownKey:
                 return self.keys.reread().open(kind, domain, text), domain
-        except (BadToken, BadName, KnownKeyFault) as fault:
-            log.debug(line("token", "refused", kind=kind.name.lower(), reason=fault))
+        except UnknownKey as fault:
+            self._refuse(kind, "unknown key", fault)
+        except BadName as fault:
+            self._refuse(kind, "bad host", fault)
+        except BadToken as fault:
+            self._refuse(kind, str(fault), fault)
         except KeyFault as fault:
-            log.error(line("keys", "no token can be opened", reason=fault))
+            if not isinstance(fault, KnownKeyFault):
+                log.error(line("keys", "cannot be read", reason=fault))
+            self._refuse(kind, "no keys", fault)
         return None
+
+    def _refuse(self, kind: Kind, reason: str, fault: Exception) -> None:
+        self.counters.refused_tokens[reason] += 1
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(line("token", "refused", kind=kind.name.lower(), reason=fault))
 
     def _hit(self, kind: Kind, token: Token, tracking_domain: str, request: HitRequest) -> Hit:
         fields = request.fields
@@ -96,12 +128,12 @@ class TrackingSite:
             link_index=token.link_index,
             destination=token.destination,
             tracking_domain=tracking_domain,
-            ip=request.peer_ip,
-            user_agent=fields.first("user-agent")[:MAX_HEADER_CHARS],
+            ip=request.client_ip,
+            user_agent=fields.first(b"user-agent")[:MAX_HEADER_CHARS],
             headers={
-                name: value[:MAX_HEADER_CHARS]
-                for name in JUDGED_HEADERS
-                if (value := fields.first(name))
+                _JUDGED[name]: value[:MAX_HEADER_CHARS]
+                for name in fields
+                if name in _JUDGED and (value := fields.first(name))
             },
         )
 

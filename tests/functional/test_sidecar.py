@@ -9,7 +9,7 @@ from support import messages
 from support.deployment import BROWSER, DOMAIN, Deployment, delivered, signed_events
 from support.fixtures import requires_private_postfix
 from support.http_client import fetch, raw_request
-from support.processes import wait_until
+from support.processes import LOOPBACK, wait_until
 from support.reading import open_images, tracking_links
 from support.smtp_client import send
 from support.smtp_sink import SmtpSink
@@ -186,3 +186,19 @@ def test_refused_delivery_is_tried_again_with_the_same_batch(
     first, second = (json.loads(post.body) for post in posts)
     assert first["batch_id"] == second["batch_id"]
     assert posts[0].headers["anypost-signature"] != posts[1].headers["anypost-signature"]
+
+
+def test_metrics_tell_of_both_daemons(deployment: Deployment, mail: Mail) -> None:
+    """The milter has no listener: its numbers come from its heartbeat, by way of the store."""
+    fetch(mail.image, deployment.peer, {"User-Agent": BROWSER})
+    url = f"http://{LOOPBACK}:{deployment.installation.metrics_port}/metrics"
+
+    def metrics() -> str:
+        text = fetch(url).body.decode()
+        return text if "openclick_milter_instrumented_total" in text else ""
+
+    found = wait_until(metrics, 15, "a heartbeat of the milter")
+
+    assert "openclick_milter_heartbeat_time_seconds 1" in found
+    assert 'openclick_sidecar_requests_total{asked_for="open",method="GET",status="200"}' in found
+    assert 'openclick_sidecar_hits_total{outcome="recorded"}' in found

@@ -93,6 +93,7 @@ class Installation:
         self.state = self.directory / "state"
         self.config_path = self.directory / "openclick.toml"
         self.hit_port = free_port()
+        self.metrics_port = free_port()
         self.programs = programs or programs_from_source(self.directory)
         self.extra_env: dict[str, str] = {}
         self.milter: Daemon | None = None
@@ -125,6 +126,7 @@ class Installation:
             "milter": {"socket": milter_socket},
             "sidecar": {
                 "listen": [f"{LOOPBACK}:{self.hit_port}"],
+                "metrics_listen": [f"{LOOPBACK}:{self.metrics_port}"],
                 "public_hostname": PUBLIC_HOSTNAME,
                 "hold_seconds": 0.3,
             },

@@ -1,5 +1,7 @@
 """AES-SIV: the vectors of RFC 5297, and many at once as one by one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
@@ -108,3 +110,56 @@ def test_a_key_of_another_length_is_refused(length: int) -> None:
     """A short key would seal with less than was promised."""
     with pytest.raises(ValueError, match="AESSIV key must be"):
         SivKey(bytes(length))
+
+
+@given(
+    st.binary(min_size=32, max_size=32) | st.binary(min_size=64, max_size=64),
+    st.lists(st.binary(min_size=1, max_size=40), max_size=4).map(tuple),
+    st.lists(st.binary(min_size=16, max_size=200), min_size=1, max_size=6),
+)
+def test_what_the_library_sealed_opens_in_two_calls(
+    secret: bytes, associated: tuple[bytes, ...], plains: list[bytes]
+) -> None:
+    """One after another with the same contexts, whatever was opened before."""
+    library, key = AESSIV(secret), SivKey(secret)
+
+    for plain in plains:
+        sealed = library.encrypt(plain, list(associated))
+
+        assert plain == key.decrypt_in_two_calls(sealed, associated)
+
+
+@given(st.binary(min_size=16, max_size=200), st.data())
+def test_what_was_changed_does_not_open_in_two_calls(plain: bytes, data: st.DataObject) -> None:
+    """Any changed byte is refused, and the next one opens all the same."""
+    sealed = AESSIV(SECRET).encrypt(plain, list(ASSOCIATED))
+    place = data.draw(st.integers(0, len(sealed) - 1))
+    change = data.draw(st.integers(1, 255))
+    forged = sealed[:place] + bytes([sealed[place] ^ change]) + sealed[place + 1 :]
+
+    with pytest.raises(InvalidSeal):
+        KEY.decrypt_in_two_calls(forged, ASSOCIATED)
+
+    assert plain == KEY.decrypt_in_two_calls(sealed, ASSOCIATED)
+
+
+def test_other_associated_data_do_not_open_in_two_calls() -> None:
+    """A token of another domain, kind or key."""
+    sealed = AESSIV(SECRET).encrypt(b"x" * 40, list(ASSOCIATED))
+
+    for place in range(3):
+        other = tuple(b"?" if place == number else each for number, each in enumerate(ASSOCIATED))
+        with pytest.raises(InvalidSeal):
+            KEY.decrypt_in_two_calls(sealed, other)
+
+
+def test_threads_open_side_by_side() -> None:
+    """A context is nobody else's while it is in use."""
+    library = AESSIV(SECRET)
+    plains = [bytes([number]) * (20 + number) for number in range(100)]
+    sealed = [library.encrypt(plain, list(ASSOCIATED)) for plain in plains]
+
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda one: KEY.decrypt_in_two_calls(one, ASSOCIATED), sealed * 20))
+
+    assert plains * 20 == opened

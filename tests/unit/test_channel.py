@@ -21,6 +21,9 @@ from openclick_sidecar.channel import (
     HitFactory,
     HitRequest,
 )
+from openclick_sidecar.client_address import ClientAddresses
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 
 HOST = b"Host: track.kontor.example\r\n"
@@ -80,6 +83,17 @@ class Connection:
         self.channel.connectionLost(Failure(ConnectionDone()))
 
 
+def a_factory(site: Site, clock: Clock, room: WaitingRoom | None = None) -> HitFactory:
+    """Return a factory that trusts no proxy."""
+    return HitFactory(
+        site.on_request,
+        clock.monotonic,
+        clients=ClientAddresses(()),
+        room=room or WaitingRoom(),
+        counters=HitCounters(),
+    )
+
+
 @pytest.fixture
 def site() -> Site:
     """Return a site that answers at once."""
@@ -95,7 +109,7 @@ def clock() -> Clock:
 @pytest.fixture
 def factory(site: Site, clock: Clock) -> HitFactory:
     """Return the factory under test."""
-    return HitFactory(site.on_request, clock.monotonic)
+    return a_factory(site, clock)
 
 
 @pytest.fixture
@@ -127,10 +141,10 @@ def test_get(connection: Connection, site: Site) -> None:
         request.method,
         request.path,
         request.host,
-        request.peer_ip,
+        request.client_ip,
     )
     assert ("Mozilla/5.0", "1", "") == tuple(
-        request.fields.first(name) for name in ("user-agent", "x-a", "none")
+        request.fields.first(name) for name in (b"user-agent", b"x-a", b"none")
     )
     assert request.fields.count(b"x-a") == 2
     assert answer.startswith(b"HTTP/1.1 302 Found\r\nLocation: /c/TOKEN?x=%27\r\n")
@@ -428,7 +442,7 @@ def test_peer_without_an_address(factory: HitFactory, site: Site) -> None:
     channel.dataReceived(GET)
     channel.connectionLost(Failure(ConnectionDone()))
 
-    assert site.requests[0].peer_ip == ""
+    assert site.requests[0].client_ip == ""
 
 
 def test_date_is_this_second(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -535,6 +549,152 @@ def test_sweep_cuts_only_who_is_late(factory: HitFactory, clock: Clock) -> None:
     early.hang_up()
 
 
+# --- the waiting room
+
+
+def test_nothing_is_read_while_the_room_is_full(site: Site, clock: Clock) -> None:
+    """On connections that are there and on those that come; afterwards all go on."""
+    room = WaitingRoom(1)
+    factory = a_factory(site, clock, room)
+    before = Connection(factory)
+
+    room.enter()
+    after = Connection(factory)
+    paused = (before.wire.producerState, after.wire.producerState)
+    room.leave()
+
+    assert ("paused", "paused") == paused
+    assert ("producing", "producing") == (before.wire.producerState, after.wire.producerState)
+
+
+def test_an_answer_does_not_read_on_past_a_full_room(site: Site, clock: Clock) -> None:
+    """Twisted reads on after each answer; it is stopped again."""
+    room = WaitingRoom(1)
+    site.at_once = False
+    connection = Connection(a_factory(site, clock, room))
+    connection.send(GET)
+    room.enter()
+
+    site.waiting[0](answers.IMAGE)
+
+    assert b"200 OK" in connection.wire.value()
+    assert connection.wire.producerState == "paused"
+
+
+def test_a_client_that_takes_answers_again_waits_for_room(site: Site, clock: Clock) -> None:
+    """Its transport has room, but the disk has not."""
+    room = WaitingRoom(1)
+    connection = Connection(a_factory(site, clock, room))
+    room.enter()
+
+    connection.channel.pauseProducing()
+    connection.channel.resumeProducing()
+
+    assert connection.wire.producerState == "paused"
+
+
+def test_a_room_with_space_leaves_other_reasons_alone(site: Site, clock: Clock) -> None:
+    """A client that does not take its answers, or floods behind a request, stays unread."""
+    room = WaitingRoom(1)
+    factory = a_factory(site, clock, room)
+    clogged, flooding = Connection(factory), Connection(factory)
+    clogged.channel.pauseProducing()
+    site.at_once = False
+    flooding.send(GET)
+    flooding.send(GET * 400)
+
+    room.enter()
+    room.leave()
+
+    assert ("paused", "paused") == (clogged.wire.producerState, flooding.wire.producerState)
+
+
+# --- the end
+
+
+def test_draining_says_that_the_connection_closes(factory: HitFactory, site: Site) -> None:
+    """A request under way is answered; its client is told not to send another one."""
+    site.at_once = False
+    connection = Connection(factory)
+    connection.send(GET)
+
+    factory.end_idle()
+    site.waiting[0](answers.IMAGE)
+
+    assert b"Connection: close\r\n" in connection.wire.value()
+    assert connection.wire.disconnecting
+
+
+def test_draining_closes_idle_connections(factory: HitFactory, site: Site) -> None:
+    """Fresh ones, kept ones, and those in the middle of a header; not one with a request."""
+    fresh, kept, writing, asking = [Connection(factory) for _ in range(4)]
+    kept.send(GET)
+    writing.send(GET[:20])
+    site.at_once = False
+    asking.send(GET)
+
+    factory.end_idle()
+
+    assert [True, True, True, False] == [
+        each.wire.disconnecting for each in (fresh, kept, writing, asking)
+    ]
+
+
+def test_the_end_cuts_everybody(factory: HitFactory, site: Site) -> None:
+    """Who has not gone when the time is up."""
+    site.at_once = False
+    connections = [Connection(factory) for _ in range(3)]
+    connections[0].send(GET)
+
+    factory.end_all()
+
+    assert all(each.wire.aborted for each in connections)
+    assert factory.connections() == 0
+
+
+# --- counting
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GET.replace(b" /c", b" c"),
+        GET[:-2] + b"Content-Length: 3\r\n\r\n",
+        GET[:-2] + b"no colon\r\n\r\n",
+        GET[:-2] + b"Content-Length: x\r\nA: b\r\n\r\n",
+        b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_counted_once(
+    factory: HitFactory, connection: Connection, data: bytes
+) -> None:
+    """Whether we refuse it or the parser does."""
+    connection.send(data)
+
+    assert factory.counters.bad_requests == 1
+
+
+def test_answered_and_closed_requests_are_not_counted_as_bad(
+    factory: HitFactory, connection: Connection
+) -> None:
+    """The parser closes after "Connection: close" too."""
+    connection.send(GET)
+    connection.send(GET[:-2] + b"Connection: close\r\n\r\n")
+
+    assert factory.counters.bad_requests == 0
+
+
+def test_who_overstays_is_counted(factory: HitFactory, clock: Clock) -> None:
+    """So that an admin sees a slow-loris."""
+    Connection(factory)
+    clock.advance(HEADER_SECONDS)
+
+    factory.sweep()
+
+    assert factory.counters.late_connections == 1
+
+
 # --- anything
 
 
@@ -551,7 +711,7 @@ def test_sweep_cuts_only_who_is_late(factory: HitFactory, clock: Clock) -> None:
 def test_no_bytes_break_the_channel(chunks: list[bytes]) -> None:
     """Any bytes in any pieces: well-formed requests or 400, and never an exception."""
     site = Site()
-    connection = Connection(HitFactory(site.on_request, Clock().monotonic))
+    connection = Connection(a_factory(site, Clock()))
 
     for chunk in chunks:
         if not connection.wire.disconnecting:
@@ -572,7 +732,11 @@ def test_field_map_serves_both_parsers() -> None:
 
     assert [b"a", b"b"] == fields.getRawHeaders(b"USER-AGENT")
     assert fields.getRawHeaders(b"None") is None
-    assert ("a", "c", "") == (fields.first("user-agent"), fields.first("host"), fields.first("x"))
+    assert ("a", "c", "") == (
+        fields.first(b"user-agent"),
+        fields.first(b"host"),
+        fields.first(b"x"),
+    )
 
 
 def test_raw_bytes_in_a_field_become_text() -> None:
@@ -580,4 +744,4 @@ def test_raw_bytes_in_a_field_become_text() -> None:
     fields = FieldMap()
     fields.addRawHeader(b"User-Agent", b"caf\xe9 \xf0\x9f\x91\x8d")
 
-    assert fields.first("user-agent") == "caf\ufffd 👍"
+    assert fields.first(b"user-agent") == "caf\ufffd 👍"

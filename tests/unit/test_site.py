@@ -1,5 +1,6 @@
 """The tracking domain: recorded, then answered; answered whatever the store does."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from openclick.tokens import KeyRing, Kind, Token
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
+from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
 from unit.samples import COPY, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN, a_hit
 from unit.turns import Turns
@@ -34,8 +37,16 @@ class World:
         self.store: Store = open_store(f"sqlite:{directory}")
         self.turns = Turns()
         self.recorder = HitRecorder(self.store, self.turns)
-        self.site = TrackingSite(self.keys, self.recorder, lambda: NOW, lambda size: b"r" * size)
+        self.room = WaitingRoom()
+        self.counters = HitCounters()
+        self.site = self.site_with(self.keys)
         self.answers: list[Answer] = []
+
+    def site_with(
+        self, keys: KeyDirectory, randomness: Callable[[int], bytes] = lambda size: b"r" * size
+    ) -> TrackingSite:
+        """Return a site with these keys."""
+        return TrackingSite(keys, self.recorder, lambda: NOW, randomness, self.room, self.counters)
 
     def ask(
         self, path: str, method: str = "GET", host: str = TRACKING_DOMAIN, **fields: str
@@ -236,9 +247,7 @@ def test_key_added_meanwhile_is_found(world: World) -> None:
 def test_without_a_key_everything_is_unknown(world: World) -> None:
     """No exception reaches the client, and no file is asked for twice a second."""
     path = world.seal(Kind.CLICK, CLICK)
-    world.site = TrackingSite(
-        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
-    )
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
 
     world.ask(path)
     world.ask(path.replace("/c/", "/o/"))
@@ -251,9 +260,7 @@ def test_a_stranger_cannot_fill_the_log_without_a_key(
 ) -> None:
     """The missing key is told when the directory is read, not with each of a hundred requests."""
     path = world.seal(Kind.CLICK, CLICK)
-    world.site = TrackingSite(
-        KeyDirectory("/nonexistent", world.clock.monotonic), world.recorder, lambda: NOW, bytes
-    )
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
 
     for _ in range(100):
         world.ask(path)
@@ -314,7 +321,7 @@ def test_each_hit_has_an_id_of_its_own(world: World) -> None:
     """Made before the first write, from the randomness handed in."""
     numbers = iter(range(1, 10))
     randomness: Callable[[int], bytes] = lambda size: next(numbers).to_bytes(size, "big")  # noqa: E731
-    world.site = TrackingSite(world.keys, world.recorder, lambda: NOW, randomness)
+    world.site = world.site_with(world.keys, randomness)
     path = world.seal(Kind.OPEN, OPEN)
 
     world.ask(path)
@@ -322,3 +329,75 @@ def test_each_hit_has_an_id_of_its_own(world: World) -> None:
     world.run_recorder()
 
     assert [(1).to_bytes(16, "big"), (2).to_bytes(16, "big")] == [h.hit_id for h in world.hits()]
+
+
+def test_requests_are_counted(world: World) -> None:
+    """By what was asked for, method and status; methods of no meaning are one."""
+    click = world.seal(Kind.CLICK, CLICK)
+    for method in ("GET", "HEAD", "OPTIONS", "POST", "PURGE"):
+        world.ask(click, method)
+    world.ask(world.seal(Kind.OPEN, OPEN))
+    world.ask("/c/x")
+    world.ask("/x")
+
+    assert {
+        ("click", "GET", 302): 1,
+        ("click", "HEAD", 302): 1,
+        ("click", "OPTIONS", 204): 1,
+        ("click", "other", 405): 2,
+        ("open", "GET", 200): 1,
+        ("click", "GET", 404): 1,
+        ("page", "GET", 404): 1,
+    } == world.counters.requests
+
+
+def test_refused_tokens_are_counted_by_reason(world: World) -> None:
+    """The reasons are few, whatever strangers send."""
+    click = world.seal(Kind.CLICK, CLICK)
+    world.ask("/c/")
+    world.ask("/c/AAAA")
+    world.ask(click[:-1])
+    world.ask(click, host="a b")
+    world.ask(click, host="track.other.example")
+    for key_id in range(1, 9):
+        world.ask(f"/c/{_with_key_id(click[3:], key_id)}")
+    world.site = world.site_with(KeyDirectory("/nonexistent", world.clock.monotonic))
+    world.ask(click)
+
+    assert {
+        "no token": 1,
+        "too short": 1,
+        "bad host": 1,
+        "unknown key": 8,
+        "no keys": 1,
+    }.items() <= world.counters.refused_tokens.items()
+    assert 14 == sum(world.counters.refused_tokens.values())
+
+
+def _with_key_id(token: str, key_id: int) -> str:
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    return base64.urlsafe_b64encode(bytes([key_id]) + raw[1:]).rstrip(b"=").decode()
+
+
+def test_a_hit_is_in_the_waiting_room_until_its_fate_is_known(world: World) -> None:
+    """From the hand-over to the answer; what is no hit never passes it."""
+    world.ask(world.seal(Kind.CLICK, CLICK))
+    world.ask(world.seal(Kind.CLICK, CLICK), "HEAD")
+    world.ask("/robots.txt")
+    waiting = world.room.waiting
+
+    world.run_recorder()
+
+    assert 1 == waiting
+    assert (0, 1) == (world.room.waiting, world.room.passed)
+    assert world.site.lost_at is None
+
+
+def test_a_loss_is_remembered(world: World) -> None:
+    """For /readyz."""
+    (world.store.directory / "hits.db").mkdir()
+    world.ask(world.seal(Kind.CLICK, CLICK))
+
+    world.run_recorder()
+
+    assert NOW == world.site.lost_at

@@ -1,0 +1,149 @@
+"""The sidecar's numbers in Prometheus' text format, version 0.0.4.
+
+Called by `status_pages`.  Pure: readings in, text out.  docs/metrics.md lists every name.
+
+Promises: one sample a line, whatever a label's value holds; a metric without samples is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from openclick import __version__
+from openclick.instants import SECOND
+from openclick.store import Heartbeat
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_COUNTER_NAME = re.compile(r"[a-z][a-z_]*\Z")
+
+Sample = tuple[Mapping[str, object], float]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All numbers of one moment.
+
+    `hits` by outcome, `verdicts` by visitor and rule, `milter` None where it never ran here.
+    """
+
+    started_at_seconds: float
+    requests: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
+    refused_tokens: Mapping[str, int] = field(default_factory=dict)
+    refused_connections: Mapping[str, int] = field(default_factory=dict)
+    bad_requests: int = 0
+    late_connections: int = 0
+    connections: int = 0
+    hits: Mapping[str, int] = field(default_factory=dict)
+    hits_waiting: int = 0
+    reading_pauses: int = 0
+    verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    milter: Heartbeat | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its name, its kind ("counter" or "gauge"), what it tells, its samples."""
+
+    name: str
+    kind: str
+    text: str
+    samples: tuple[Sample, ...]
+
+
+def exposition(readings: Readings) -> bytes:
+    """Return all metrics as Prometheus reads them."""
+    lines: list[str] = []
+    for metric in metrics(readings):
+        if metric.samples:
+            lines.append(f"# HELP {metric.name} {metric.text}")
+            lines.append(f"# TYPE {metric.name} {metric.kind}")
+            lines += [
+                f"{metric.name}{_labels(labels)} {value:.17g}" for labels, value in metric.samples
+            ]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def metrics(readings: Readings) -> Iterator[Metric]:
+    """Yield every metric of the sidecar, and then the milter's."""
+    for name, kind, text, samples in _sidecar(readings):
+        yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
+    if readings.milter is not None:
+        for name, kind, text, samples in _milter(readings.milter):
+            yield Metric(f"openclick_milter_{name}", kind, text, tuple(samples))
+
+
+_Row = tuple[str, str, str, Iterable[Sample]]
+
+
+def _sidecar(now: Readings) -> Iterator[_Row]:
+    yield "info", "gauge", "The version that runs.", [({"version": __version__}, 1)]
+    yield "start_time_seconds", "gauge", "When it was started.", _one(now.started_at_seconds)
+    yield (
+        *("requests_total", "counter", "Requests that were answered."),
+        [
+            ({"asked_for": asked_for, "method": method, "status": status}, count)
+            for (asked_for, method, status), count in sorted(now.requests.items())
+        ],
+    )
+    yield (
+        *("bad_requests_total", "counter", "What was no request that could be answered."),
+        _one(now.bad_requests),
+    )
+    yield (
+        *("refused_tokens_total", "counter", "Tokens that did not open."),
+        _by("reason", now.refused_tokens),
+    )
+    yield "connections", "gauge", "Connections of readers that are open.", _one(now.connections)
+    yield (
+        *("refused_connections_total", "counter", "Connections turned away at accept."),
+        _by("cap", now.refused_connections),
+    )
+    yield (
+        *("late_connections_total", "counter", "Connections cut at their deadline."),
+        _one(now.late_connections),
+    )
+    yield "hits_total", "counter", "Hits by what became of them.", _by("outcome", now.hits)
+    yield "hits_waiting", "gauge", "Hits that wait for the disk.", _one(now.hits_waiting)
+    yield (
+        *("reading_pauses_total", "counter", "How often reading stopped for too many of them."),
+        _one(now.reading_pauses),
+    )
+    yield (
+        *("verdicts_total", "counter", "Hits that were judged."),
+        [
+            ({"visitor": visitor, "rule": rule}, count)
+            for (visitor, rule), count in sorted(now.verdicts.items())
+        ],
+    )
+
+
+def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:
+    info = {"version": heartbeat.version, "pid": heartbeat.pid}
+    yield "info", "gauge", "The version that ran at the last heartbeat.", [(info, 1)]
+    yield (
+        *("start_time_seconds", "gauge", "When the milter was started."),
+        _one(heartbeat.started_at / SECOND),
+    )
+    yield (
+        *("heartbeat_time_seconds", "gauge", "Its last sign of life; one comes every 10 s."),
+        _one(heartbeat.beat_at / SECOND),
+    )
+    for name, count in sorted(heartbeat.counters.items()):
+        if _COUNTER_NAME.match(name):
+            yield f"{name}_total", "counter", f"The milter's counter {name}.", _one(count)
+
+
+def _one(value: float) -> list[Sample]:
+    return [({}, value)]
+
+
+def _by(label: str, counts: Mapping[str, int]) -> list[Sample]:
+    return [({label: value}, count) for value, count in sorted(counts.items())]
+
+
+def _labels(labels: Mapping[str, object]) -> str:
+    pairs = [f'{name}="{str(value).translate(_ESCAPES)}"' for name, value in labels.items()]
+    return "{" + ",".join(pairs) + "}" if pairs else ""

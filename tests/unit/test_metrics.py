@@ -1,0 +1,108 @@
+"""The numbers as Prometheus reads them: the text format, and every name on its page."""
+
+import re
+from pathlib import Path
+
+from openclick.instants import SECOND
+from openclick.store import Heartbeat
+from openclick_sidecar.metrics import Metric, Readings, exposition, metrics
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+FULL = Readings(
+    started_at_seconds=1_763_937_600.5,
+    requests={("click", "GET", 302): 7, ("page", "other", 405): 1},
+    refused_tokens={"does not open": 3},
+    refused_connections={"address": 2},
+    bad_requests=4,
+    late_connections=5,
+    connections=6,
+    hits={"recorded": 8, "lost": 0},
+    hits_waiting=9,
+    reading_pauses=10,
+    verdicts={("person", "no-rule"): 11},
+    milter=Heartbeat(
+        7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, {"instrumented": 12}
+    ),
+)
+_SAMPLE = re.compile(
+    r'[a-z_]+(?:\{[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [0-9.e+-]+'
+)
+
+
+def test_each_reading_is_a_sample() -> None:
+    """With its labels, below its HELP and TYPE."""
+    text = exposition(FULL).decode()
+
+    for sample in (
+        'openclick_sidecar_requests_total{asked_for="click",method="GET",status="302"} 7',
+        'openclick_sidecar_requests_total{asked_for="page",method="other",status="405"} 1',
+        'openclick_sidecar_refused_tokens_total{reason="does not open"} 3',
+        'openclick_sidecar_refused_connections_total{cap="address"} 2',
+        "openclick_sidecar_bad_requests_total 4",
+        "openclick_sidecar_late_connections_total 5",
+        "openclick_sidecar_connections 6",
+        'openclick_sidecar_hits_total{outcome="recorded"} 8',
+        'openclick_sidecar_hits_total{outcome="lost"} 0',
+        "openclick_sidecar_hits_waiting 9",
+        "openclick_sidecar_reading_pauses_total 10",
+        'openclick_sidecar_verdicts_total{visitor="person",rule="no-rule"} 11',
+        "openclick_sidecar_start_time_seconds 1763937600.5",
+        "openclick_milter_heartbeat_time_seconds 1763937610",
+        "openclick_milter_instrumented_total 12",
+    ):
+        assert f"\n{sample}\n" in f"\n{text}"
+    assert "# HELP openclick_sidecar_connections Connections of readers that are open.\n" in text
+    assert "# TYPE openclick_sidecar_connections gauge\n" in text
+
+
+def test_every_line_has_the_format() -> None:
+    """HELP, TYPE or a sample; the last line ends too."""
+    text = exposition(FULL).decode()
+
+    assert text.endswith("\n")
+    for line in text.removesuffix("\n").split("\n"):
+        assert re.match(r"# (HELP|TYPE) [a-z_]+ \S", line) or _SAMPLE.fullmatch(line), line
+
+
+def test_a_label_cannot_break_a_line() -> None:
+    """Rules and reasons are texts of ours, but an admin may add rules."""
+    odd = Readings(0, refused_tokens={'a "b"\\c\nd 1': 1})
+
+    text = exposition(odd).decode()
+
+    assert '{reason="a \\"b\\"\\\\c\\nd 1"} 1\n' in text
+
+
+def test_without_a_milter_its_metrics_are_left_out() -> None:
+    """A zero would say that it did nothing."""
+    text = exposition(Readings(0)).decode()
+
+    assert "openclick_milter" not in text
+    assert "verdicts_total" not in text
+
+
+def test_a_milters_odd_counter_is_left_out() -> None:
+    """What stands in messages.db is another program's text."""
+    beat = Heartbeat(1, "1", 0, 0, {"links": 1, "x y": 2, "X{}": 3, "": 4})
+
+    names = [metric.name for metric in metrics(Readings(0, milter=beat))]
+
+    assert ["openclick_milter_links_total"] == [name for name in names if name.endswith("_total")][
+        -1:
+    ]
+
+
+def test_every_metric_is_told() -> None:
+    """docs/metrics.md lists each with its kind and labels, and no more."""
+    rows = re.compile(r"^\| `(openclick_\w+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+    told = rows.findall(PAGE.read_text("utf-8"))
+
+    there = [_row(metric) for metric in metrics(FULL) if metric.name.count("instrumented") == 0]
+
+    assert there == [row for row in told if row[0] != "openclick_milter_NAME_total"]
+    assert ("openclick_milter_NAME_total", "counter", "") in told
+
+
+def _row(metric: Metric) -> tuple[str, str, str]:
+    labels = [f"`{label}`" for label in metric.samples[0][0]]
+    return metric.name, metric.kind, ", ".join(labels)
