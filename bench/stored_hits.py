@@ -8,12 +8,16 @@ cursor; it does not wait to be judged.
 
 from __future__ import annotations
 
+import time
+
 from bench import floor, http_load
 from bench.experiment import BenchFault, Experiment, Values, in_turn
 from bench.http_load import CONNECTIONS, KEEP_ALIVE
 from bench.servers import Account
 
 _FILL_SECONDS = 600.0
+_LOOK_SECONDS = 3.0
+_IDLE_SHARE = 0.2
 
 
 class StoredHits(Experiment):
@@ -45,6 +49,12 @@ class StoredHits(Experiment):
         )
         if done["rows"] != self._rows:
             raise BenchFault(f"{done['rows']:g} hits are stored instead of {self._rows}")
+        with full.serving() as server:
+            before = server.cpu_seconds()
+            time.sleep(_LOOK_SECONDS)
+            busy = (server.cpu_seconds() - before) / _LOOK_SECONDS
+        if busy > _IDLE_SHARE:
+            raise BenchFault(f"nobody asks, yet the sidecar is busy ({busy:.0%}): is it judging?")
 
     def round(self, backwards: bool) -> Values:
         """Measure with the full store and with an empty one."""
