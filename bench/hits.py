@@ -105,7 +105,10 @@ class HitRate(Experiment):
                 account = Account()
                 for shape in in_turn(SHAPES[name], backwards):
                     self.say(f"hits: {point(name, shape)}")
-                    values |= self._measure(name, server, shape, account)
+                    try:
+                        values |= self._measure(name, server, shape, account)
+                    except BenchFault as fault:
+                        raise BenchFault(f"{point(name, shape)}: {fault}") from fault
         return values
 
     def _measure(self, name: str, server: Server, shape: str, account: Account) -> Values:
@@ -115,6 +118,8 @@ class HitRate(Experiment):
         before = server.cpu_seconds()
         answered = http_load.ask(server.port, links, shape, seconds)
         spent = server.cpu_seconds() - before
+        if not answered.requests:
+            raise BenchFault(f"nothing was answered in {seconds} s")
         account.add(answered.requests, CONNECTIONS)
         if server.rows is not None:
             account.check(server.rows())
