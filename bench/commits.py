@@ -33,7 +33,7 @@ class MilterCommits(Experiment):
 
     @property
     def _seconds(self) -> int:
-        return self.scale.of(usual=5, quick=2)
+        return self.scale.of(usual=8, quick=2)
 
     def prepare(self) -> None:
         """See that the load can be made, and make the links."""
