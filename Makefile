@@ -39,7 +39,8 @@ functional: $(VENV)/ready ## real Postfix, both daemons under two users (needs r
 floor: ## the unit tests and one whole flow on Debian's own python3
 	@$(FLOOR) -m pytest -q tests/unit tests/functional/test_flow.py
 
-bench: $(VENV)/ready ## ratios from one interleaved run, also as JSON
+bench: ## ratios from one interleaved run, also as JSON; installs the anchors first (as root)
+	@sh contrib/dev/setup $(VENV) bench
 	@$(PYTHON) bench/run.py
 
 fuzz: ## feed the milter's core with what breaks it: TARGET=links|parts|instrument SECONDS=600

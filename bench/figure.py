@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.experiment import Experiment, Values
@@ -54,6 +54,16 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A comparison that is shown beside a figure and has no target: `label`, two values, a unit."""
+
+    label: str
+    ours: str
+    anchor: str
+    unit: str
+
+
+@dataclass(frozen=True)
 class Figure:
     """One row of the table: `measured : anchor` from an experiment's values."""
 
@@ -64,13 +74,15 @@ class Figure:
     unit: str
     experiment: type[Experiment]
     cases: Cases
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run says of a figure; `pairs` are those of the worst case, one a round.
 
-    `fault` says why there are none.
+    `beside` has the pairs of what is shown beside it, where they were measured; `fault` says why
+    there are no pairs.
     """
 
     figure: Figure
@@ -79,11 +91,12 @@ class Outcome:
     medians: Mapping[str, float] | None = None
     note: str = ""
     fault: str = ""
+    beside: Mapping[Beside, tuple[Pair, ...]] = field(default_factory=dict)
 
     @property
     def ratios(self) -> list[float]:
         """The ratio of each round."""
-        return [pair.ratio for pair in self.pairs]
+        return ratios_of(self.pairs)
 
     @property
     def median(self) -> float:
@@ -102,6 +115,11 @@ class Outcome:
         return (
             bound is not None and bool(self.pairs) and self.figure.target.met_by(self.median, bound)
         )
+
+
+def ratios_of(pairs: Sequence[Pair]) -> list[float]:
+    """Return the ratio of each pair."""
+    return [pair.ratio for pair in pairs]
 
 
 def between(ours: str, anchor: str) -> Cases:
@@ -134,4 +152,21 @@ def judge(figure: Figure, rounds: Sequence[Values], note: str = "", lacking: str
     }
     pick_worst = min if figure.target.at_least else max
     worst = pick_worst(medians, key=lambda case: medians[case])
-    return Outcome(figure, worst, tuple(by_case[worst]), medians, note)
+    beside = {each: _pairs_of(each, rounds) for each in figure.beside}
+    return Outcome(
+        figure,
+        worst,
+        tuple(by_case[worst]),
+        medians,
+        note,
+        beside={each: pairs for each, pairs in beside.items() if pairs},
+    )
+
+
+def _pairs_of(beside: Beside, rounds: Sequence[Values]) -> tuple[Pair, ...]:
+    names = {beside.ours, beside.anchor}
+    return tuple(
+        Pair(values[beside.ours], values[beside.anchor])
+        for values in rounds
+        if names <= values.keys()
+    )

@@ -5,12 +5,34 @@ Who calls: run.  A figure that is changed here is changed in README.md beside it
 
 from __future__ import annotations
 
+from bench.commits import MilterCommits
 from bench.endurance import Endurance
-from bench.figure import Figure, Target, between, each_against
+from bench.figure import Beside, Figure, Target, between, each_against
+from bench.hits import CPU, P99, HitRate, point
+from bench.http_load import KEEP_ALIVE, ONE_SHOT
 from bench.in_process import Hostile, Instrumenting, growth_of_time
 from bench.large_message import LargeMessageCpu, LargeMessageMemory
 from bench.latency import Latency
+from bench.stored_hits import StoredHits
 from bench.throughput import Throughput
+
+
+def _beside(anchor: str, shape: str, *, newest: bool = False) -> tuple[Beside, ...]:
+    """Return what is shown beside a rate: latency, CPU, and the rate on the newest packages."""
+    ours, theirs = point("sidecar", shape), point(anchor, shape)
+    shown = (
+        Beside("p99", ours + P99, theirs + P99, "ms"),
+        Beside("CPU a hit", ours + CPU, theirs + CPU, "µs"),
+    )
+    if not newest:
+        return shown
+    ours, theirs = point("sidecar, newest", shape), point(f"{anchor}, newest", shape)
+    return (
+        *shown,
+        Beside("on the newest", ours, theirs, "hits/s"),
+        Beside("on the newest, CPU a hit", ours + CPU, theirs + CPU, "µs"),
+    )
+
 
 FIGURES = (
     Figure(
@@ -111,5 +133,64 @@ FIGURES = (
         unit="MiB",
         experiment=Endurance,
         cases=between("last", "bound"),
+    ),
+    Figure(
+        name="hits",
+        measured="durable hit: token opened, on disk, answered; 64 keep-alive connections",
+        anchor="twisted.web's bare Site, which records nothing",
+        target=Target(1.5, at_least=True, stretch=2),
+        unit="hits/s",
+        experiment=HitRate,
+        cases=between(point("sidecar", KEEP_ALIVE), point("site", KEEP_ALIVE)),
+        beside=_beside("site", KEEP_ALIVE, newest=True),
+    ),
+    Figure(
+        name="hits-one-shot",
+        measured="durable hit: a connection for each, 64 at a time",
+        anchor="twisted.web's bare Site, which records nothing",
+        target=Target(1.0, at_least=True),
+        unit="hits/s",
+        experiment=HitRate,
+        cases=between(point("sidecar", ONE_SHOT), point("site", ONE_SHOT)),
+        beside=_beside("site", ONE_SHOT, newest=True),
+    ),
+    Figure(
+        name="hits-nginx",
+        measured="durable hit: 64 keep-alive connections",
+        anchor="nginx: empty_gif, access_log on, not synced",
+        target=Target(0.15, at_least=True),
+        unit="hits/s",
+        experiment=HitRate,
+        cases=between(point("sidecar", KEEP_ALIVE), point("nginx", KEEP_ALIVE)),
+        beside=_beside("nginx", KEEP_ALIVE),
+    ),
+    Figure(
+        name="hits-usual",
+        measured="durable hit: 64 keep-alive connections",
+        anchor="the usual tracker: Flask on gunicorn, SQLite, a commit a hit",
+        target=Target(20, at_least=True),
+        unit="hits/s",
+        experiment=HitRate,
+        cases=between(point("sidecar", KEEP_ALIVE), point("usual", KEEP_ALIVE)),
+        beside=_beside("usual", KEEP_ALIVE),
+    ),
+    Figure(
+        name="commits",
+        measured="the milter's commit, p99, beside a saturated sidecar",
+        anchor="alone",
+        target=Target(2.0, at_least=False),
+        unit="ms",
+        experiment=MilterCommits,
+        cases=between("saturated p99", "alone p99"),
+        beside=(Beside("p50", "saturated p50", "alone p50", "ms"),),
+    ),
+    Figure(
+        name="hits-stored",
+        measured="CPU a hit, answered and judged, with 1,000,000 stored",
+        anchor="with none stored",
+        target=Target(1.2, at_least=False),
+        unit="µs",
+        experiment=StoredHits,
+        cases=between("stored", "none"),
     ),
 )

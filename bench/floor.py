@@ -1,7 +1,8 @@
 """Debian's own python3: the interpreter that the milter and the in-process figures run on.
 
-Who calls: world (to start the milter), instrumenting and hostile (to run their workers), whatever
-interpreter the bench itself runs on.  Promises: what is missing is told in one line.
+Who calls: world, tracker and servers (to start what is measured), and the experiments with a
+worker, whatever interpreter the bench itself runs on.  Promises: what is missing is told in one
+line.
 """
 
 from __future__ import annotations
@@ -47,6 +48,13 @@ def missing_reason() -> str:
     return f"for {PYTHON} these Debian packages are needed: {packages}" if packages else ""
 
 
+def module_missing(module: str, package: str) -> str:
+    """Say which Debian package holds a module that `PYTHON` does not find; empty where it does."""
+    program = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+    done = subprocess.run([PYTHON, "-P", "-c", program], check=False)
+    return f"no {module}: Debian's package {package} is needed" if done.returncode else ""
+
+
 def version() -> str:
     """Return what the interpreter calls itself."""
     done = subprocess.run([PYTHON, "-V"], capture_output=True, text=True, check=False)
@@ -70,7 +78,7 @@ def run_worker(module: str, *arguments: str, timeout: float = 300.0) -> Values:
         done = subprocess.run(
             argv,
             cwd="/",
-            env=_environment(),
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -92,7 +100,8 @@ def program_missing(programs: Mapping[str, str], path: Sequence[str]) -> str:
     return ""
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return what a process needs around it to find this checkout's modules, and Debian's."""
     folders = ":".join(str(REPOSITORY / folder) for folder in _FOLDERS)
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.figure import Outcome, Pair
+from bench.figure import Beside, Outcome, Pair, ratios_of
 
 _VERDICTS = {True: "[green]reached[/]", False: "[red]missed[/]", None: "[yellow]not run[/]"}
 
@@ -60,6 +61,15 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "case": outcome.case,
         "rounds": [pair._asdict() for pair in outcome.pairs],
         "case_ratios": dict(outcome.medians or {}),
+        "beside": [
+            {
+                "label": beside.label,
+                "unit": beside.unit,
+                "ratio": statistics.median(ratios_of(pairs)),
+                "rounds": [pair._asdict() for pair in pairs],
+            }
+            for beside, pairs in outcome.beside.items()
+        ],
         "note": outcome.note,
         "fault": outcome.fault,
     }
@@ -68,24 +78,34 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     figure = outcome.figure
     story = f"{figure.measured} : {figure.anchor}"
-    for more in (outcome.case and f"worst: {outcome.case}", outcome.note, outcome.fault):
+    beside = starmap(_aside, outcome.beside.items())
+    case = outcome.case and f"worst: {outcome.case}"
+    for more in (*beside, case, outcome.note, outcome.fault):
         story += f"\n[dim]{more}[/]" if more else ""
     verdict = _VERDICTS[outcome.reached] + (" and stretch" if outcome.stretch_reached else "")
     if not outcome.pairs:
         return figure.name, story, "-", "-", "-", str(figure.target), verdict
-    ratios = outcome.ratios
-    spread = f"{_short(min(ratios))}–{_short(max(ratios))}"
-    values = _values(outcome.pairs, figure.unit)
+    values = f"{_values(outcome.pairs)}\n{figure.unit}"
     return (
-        *(figure.name, story, f"[bold]{_short(outcome.median)}[/]", spread, values),
+        *(figure.name, story, f"[bold]{_short(outcome.median)}[/]", _spread(outcome.pairs), values),
         *(str(figure.target), verdict),
     )
 
 
-def _values(pairs: Sequence[Pair], unit: str) -> str:
+def _aside(beside: Beside, pairs: Sequence[Pair]) -> str:
+    median = _short(statistics.median(ratios_of(pairs)))
+    return f"{beside.label}: {median} ({_spread(pairs)}), {_values(pairs)} {beside.unit}"
+
+
+def _spread(pairs: Sequence[Pair]) -> str:
+    ratios = ratios_of(pairs)
+    return f"{_short(min(ratios))}–{_short(max(ratios))}"
+
+
+def _values(pairs: Sequence[Pair]) -> str:
     ours = statistics.median(pair.ours for pair in pairs)
     anchor = statistics.median(pair.anchor for pair in pairs)
-    return f"{_short(ours)} : {_short(anchor)}\n{unit}"
+    return f"{_short(ours)} : {_short(anchor)}"
 
 
 def _short(value: float) -> str:

@@ -33,10 +33,15 @@ from bench.experiment import BenchFault, Experiment, Scale, Values  # noqa: E402
 from bench.figure import Figure, Outcome, judge  # noqa: E402
 from bench.figures import FIGURES  # noqa: E402
 from bench.world import World  # noqa: E402
+from openclick.store import StoreFault  # noqa: E402
+from support.installation import InstallationError  # noqa: E402
 from support.postfix import PostfixUnavailable  # noqa: E402
 from support.postfix_machine import compiled_defaults  # noqa: E402
 
-_FAULTS = (BenchFault, PostfixUnavailable, OSError, RuntimeError, SubprocessError)
+_FAULTS = (
+    *(BenchFault, PostfixUnavailable, InstallationError, StoreFault),
+    *(OSError, RuntimeError, SubprocessError),
+)
 _LEAST_ROUNDS = 5
 _PIPED_WIDTH = 132
 

@@ -1,4 +1,4 @@
-"""The world that the figures are measured in: one private Postfix, one milter, one OpenDKIM.
+"""The world that the figures are measured in: a private Postfix, a milter, OpenDKIM, trackers.
 
 Who calls: run makes it, the experiments use it.  Everything is started when it is first asked for
 and ended by `close`.  Promises: one Postfix instance, one smtpd port a variant, the same settings
@@ -16,13 +16,15 @@ an admin does it; before throughput is measured, one mail of each variant has be
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import floor, mails, opendkim
+from bench import floor, mails, opendkim, tracker
 from bench.experiment import BenchFault
+from bench.tracker import Tracker
 from support.deployment import DOMAIN, OFF_DOMAIN, TRACKING_DOMAIN, Deployment, deploy
 from support.dns_server import DnsServer
 from support.installation import Installation, InstallationError
@@ -113,6 +115,22 @@ class World:
         if installation.sidecar is not None:  # domains are verified; it has nothing more to do
             installation.sidecar.close()
         return deployment
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The sidecar without a Postfix, on Debian's python3.  Raises BenchFault."""
+        return self._stack.enter_context(contextlib.closing(tracker.on_floor(self._parent)))
+
+    @cached_property
+    def newest_tracker(self) -> Tracker:
+        """The same on the interpreter that runs this.  Raises BenchFault."""
+        newest = Tracker(sys.executable, self._parent)
+        return self._stack.enter_context(contextlib.closing(newest))
+
+    @cached_property
+    def full_tracker(self) -> Tracker:
+        """Another one on Debian's python3, for a store that is filled.  Raises BenchFault."""
+        return self._stack.enter_context(contextlib.closing(tracker.on_floor(self._parent)))
 
     @property
     def milter(self) -> Daemon:

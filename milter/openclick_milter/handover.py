@@ -113,8 +113,10 @@ def tell_predecessor() -> bool:
 
 
 def _hears_ready(reading: int) -> bool:
-    readable, _, _ = select.select([reading], [], [], _SUCCESSOR_SECONDS)
-    return bool(readable) and os.read(reading, len(_READY)) == _READY
+    # Not select: with a thousand sessions open the descriptor is past what it can take.
+    heard = select.poll()
+    heard.register(reading, select.POLLIN)
+    return bool(heard.poll(_SUCCESSOR_SECONDS * 1000)) and os.read(reading, len(_READY)) == _READY
 
 
 def _left_overs(public: Path) -> list[Path]:
