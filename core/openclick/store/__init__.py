@@ -15,16 +15,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openclick.store.events import JudgeCursor, Judgement, LoggedEvent
-from openclick.store.faults import StoreFault, StoreTooNew
+from openclick.instants import Instant
+from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
+from openclick.store.faults import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreFault,
+    StoreMoved,
+    StoreTooNew,
+)
+from openclick.store.hits import FILE_NAME as HITS_NAME
 from openclick.store.hits import HitLog, HitReader
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
+from openclick.store.salvage import HitWreck, Salvaged, open_wreck, set_aside
 
 __all__ = [
+    "FIRST_CURSOR",
     "Heartbeat",
     "HitLog",
     "HitReader",
+    "HitWreck",
     "JudgeCursor",
     "Judgement",
     "LoggedEvent",
@@ -32,8 +43,12 @@ __all__ = [
     "MessageReader",
     "Registry",
     "RegistryReader",
+    "Salvaged",
     "Store",
+    "StoreBusy",
+    "StoreCorrupt",
     "StoreFault",
+    "StoreMoved",
     "StoreTooNew",
     "open_store",
 ]
@@ -68,6 +83,29 @@ class Store:
     def hit_reader(self) -> HitReader:
         """Open hits.db to read."""
         return HitReader(self.directory)
+
+    def has_hits(self) -> bool:
+        """Tell whether there is a hits.db: the recorder makes it with the first hit."""
+        return (self.directory / HITS_NAME).exists()
+
+    def hit_wreck(self, path: Path) -> HitWreck:
+        """Open a hits.db that `set_aside` has renamed, to save hits from it."""
+        return open_wreck(path)
+
+    def set_aside(self, fault: StoreCorrupt, now: Instant) -> Path | None:
+        """Rename a corrupt file, and return its new name; None where it is not there any more.
+
+        Called by the file's writing side alone, which then makes a new one.  Raises StoreFault.
+        """
+        return set_aside(fault, now)
+
+    def judge_cursor(self) -> JudgeCursor:
+        """Return how far the judge has read hits.db.  Raises StoreFault."""
+        reader = self.registry_reader()
+        try:
+            return reader.judge_cursor()
+        finally:
+            reader.close()
 
 
 def open_store(url: str) -> Store:
