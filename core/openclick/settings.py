@@ -146,6 +146,7 @@ NETWORK_LIST = _list_of(NETWORK, 'a list of networks, such as ["10.0.0.0/8", "20
 WORD = _matching("a word of letters, digits, - and _", r"[A-Za-z0-9_-]{1,64}")
 WORD_LIST = _list_of(WORD, 'a list of words, such as ["openclick-inject"]')
 PATH = _matching("an absolute path", r"/[^\x00-\x1f\x7f]*")
+MAYBE_PATH = _matching('an absolute path, or ""', r"(?:/[^\x00-\x1f\x7f]*)?")
 STORE_URL = _matching('"sqlite:" and an absolute directory', r"sqlite:/[^\x00-\x1f\x7f]*")
 MILTER_SOCKET = Kind(
     '"unix:" and an absolute path of at most 100 characters, "inet:PORT@ADDRESS" or '
@@ -171,6 +172,18 @@ class StoreSettings:
         STORE_URL,
         "The store's directory.  It holds openclick.db, messages.db and hits.db; both daemons "
         "read it, each writes its own files.",
+    )
+    journal_directory: str = _option(
+        "",
+        MAYBE_PATH,
+        "Where hits wait that the store cannot take.  Empty means the folder journal in the "
+        "store's directory; on another file system it takes hits when the store's own is full.",
+    )
+    reserve_bytes: int = _option(
+        67_108_864,
+        _whole(0, 1_000_000_000_000),
+        "How much of the store's file system hits leave free.  Below it they go to the journal, "
+        "which may use half of it, so that old rows can still be removed.",
     )
 
 
@@ -262,6 +275,17 @@ class RetentionSettings:
         _whole(1, 10_000),
         "How long message rows are kept.  Links go on working without them; events then carry the "
         "link's destination and our id alone.",
+    )
+    hits_days: int = _option(
+        30,
+        _whole(1, 10_000),
+        "How long hits and their verdicts are kept.  A hit that is not judged yet stays.",
+    )
+    events_days: int = _option(
+        400,
+        _whole(1, 10_000),
+        "How long events and their deliveries are kept.  An event stays as long as a webhook has "
+        "not read it, or a delivery holds it.",
     )
 
 

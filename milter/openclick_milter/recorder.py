@@ -24,7 +24,7 @@ from enum import Enum
 
 from openclick.logs import line
 from openclick.messages import Message, Outcome
-from openclick.store import MessageLog, Store, StoreFault
+from openclick.store import MessageLog, Store, StoreCorrupt, StoreFault, StoreMoved
 from openclick_milter.housekeeping import BEAT_SECONDS, Housekeeping
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class MessageRecorder:
         """Commit a batch and settle its tickets; return the rows that must be corrected."""
         fault = ""
         try:
-            self._open().record([ticket.message for ticket in batch])
+            self._record([ticket.message for ticket in batch])
         except StoreFault as error:
             fault = str(error)
         except Exception as error:  # noqa: BLE001 - this thread must outlive any fault of a row
@@ -193,6 +193,20 @@ class MessageRecorder:
             self._close()
         corrections = [ticket.settle(fault) for ticket in batch]
         return [row for row in corrections if row is not None and not fault]
+
+    def _record(self, messages: list[Message]) -> None:
+        """Commit rows; mend once what can be mended: a file that was moved away, or is corrupt."""
+        try:
+            self._open().record(messages)
+        except StoreMoved as fault:
+            log.error(line("store", "messages.db was moved away", reason=fault))
+        except StoreCorrupt as fault:
+            aside = self._store.set_aside(fault, self._housekeeping.now())
+            log.error(line("store", "corrupt file set aside", file=aside, reason=fault))
+        else:
+            return
+        self._close()
+        self._open().record(messages)
 
     def _open(self) -> MessageLog:
         if self._log is None:

@@ -4,7 +4,8 @@ Called by `judging` and `dispatcher`: each hands over a function of the registry
 Deferred.  One thread, because SQLite has one writer and a connection belongs to one thread at a
 time; its own, because a slow disk must not hold the reactor.
 
-Promises: a StoreFault reaches the caller, and the file is opened anew for the next call.
+Promises: a StoreFault reaches the caller, and the file is opened anew for the next call; so it is
+where another file was put in its place, a back-up say.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Bookkeeper:
         return deferred
 
     def _with_registry(self, work: Callable[[Registry], T]) -> T:
+        if self._registry is not None and self._registry.moved:
+            self._close()
         if self._registry is None:
             self._registry = self._store.registry(owner=True)
         try:

@@ -22,10 +22,11 @@ from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
 from openclick.settings import Config, HostPort
 from openclick.store import Store, StoreFault
-from openclick_sidecar import dispatcher, judging
+from openclick_sidecar import dispatcher, judging, retention
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.judge import Judge
+from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.post import Poster
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.rules import packaged_rules
@@ -48,13 +49,14 @@ class Sidecar:
         self._config = config
         self._reactor = reactor
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
-        self._recorder = HitRecorder(store, reactor)
+        keeper = keeper_for(store, config.store, lambda: config.retention.hits_days)
+        self._recorder = HitRecorder(keeper, reactor)
         site = TrackingSite(self._keys, self._recorder, now, os.urandom)
         self._factory = HitFactory(site.on_request, time.monotonic)
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
         self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
-        self._docket = judging.Docket(store, Judge(packaged_rules()), now)
+        self._docket = judging.Docket(store, Judge(packaged_rules()), now, self._recorder.distrust)
         self._judging = judging.Judging(
             self._docket,
             self._bookkeeper,
@@ -62,11 +64,15 @@ class Sidecar:
             time.monotonic,
             on_judged=self._dispatch_soon,
         )
+        self._retention = retention.Retention(
+            self._bookkeeper, lambda: config.retention, now, time.monotonic
+        )
         self._ports: list[Any] = []
         self._loops = [
             (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
             (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
         ]
 
     def start(self) -> None:

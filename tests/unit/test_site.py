@@ -7,11 +7,13 @@ import pytest
 
 from openclick.hits import MAX_HEADER_CHARS, Hit
 from openclick.keys import KeyDirectory, rotate_keys
+from openclick.settings import StoreSettings
 from openclick.store import Store, open_store
 from openclick.tokens import KeyRing, Kind, Token
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
+from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
 from support.clock import Clock
@@ -33,7 +35,8 @@ class World:
         self.keys = KeyDirectory(str(self.key_directory), self.clock.monotonic)
         self.store: Store = open_store(f"sqlite:{directory}")
         self.turns = Turns()
-        self.recorder = HitRecorder(self.store, self.turns)
+        keeper = keeper_for(self.store, StoreSettings(), lambda: 30)
+        self.recorder = HitRecorder(keeper, self.turns)
         self.site = TrackingSite(self.keys, self.recorder, lambda: NOW, lambda size: b"r" * size)
         self.answers: list[Answer] = []
 
@@ -113,7 +116,8 @@ def test_open_is_recorded_before_it_is_answered(world: World) -> None:
 )
 def test_store_cannot_take_it(world: World, kind: Kind, token: Token, answer: Answer) -> None:
     """The link is answered all the same, and the loss is counted (DESIGN 1.3, 1.4)."""
-    (world.store.directory / "hits.db").write_bytes(b"not a database" * 100)
+    (world.store.directory / "hits.db").mkdir()
+    (world.store.directory / "journal").write_bytes(b"in the way")
     world.ask(world.seal(kind, token))
 
     world.run_recorder()

@@ -88,6 +88,10 @@ class Store:
         """Tell whether there is a hits.db: the recorder makes it with the first hit."""
         return (self.directory / HITS_NAME).exists()
 
+    def holds_hits(self, path: Path) -> bool:
+        """Tell whether `path`, which a fault names, is hits.db."""
+        return path == self.directory / HITS_NAME
+
     def hit_wreck(self, path: Path) -> HitWreck:
         """Open a hits.db that `set_aside` has renamed, to save hits from it."""
         return open_wreck(path)
