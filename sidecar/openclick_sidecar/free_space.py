@@ -34,9 +34,13 @@ class FreeSpace:
 
 
 def free_bytes(directory: Path) -> int | None:
-    """Return what an unprivileged writer may still write there; None where nobody can tell."""
+    """Return what an unprivileged writer may still write there; None where nobody can tell.
+
+    A directory that is still to be made counts as the nearest one above it.
+    """
+    above = next((path for path in (directory, *directory.parents) if path.is_dir()), directory)
     try:
-        status = os.statvfs(directory)
+        status = os.statvfs(above)
     except OSError:
         return None
     return status.f_bavail * status.f_frsize

@@ -223,9 +223,10 @@ class HitKeeper:
 
     def _keep_wreck(self) -> None:
         """Hold on to a deleted file: its hits can be read as long as it is open."""
-        if self._log is not None:
-            self._wrecks.append(HitWreck(self._log.abandon()))
-            self._log = None
+        database = self._log.abandon() if self._log is not None else None
+        if database is not None:
+            self._wrecks.append(HitWreck(database))
+        self._log = None
 
     def _set_aside(self, fault: StoreCorrupt) -> None:
         aside = self._store.set_aside(fault, self._now())

@@ -188,7 +188,7 @@ def test_a_fault_of_ours_loses_a_hit_and_not_the_thread(
     recorder.stop()
     turns.run()
 
-    assert [True, False] == told
+    assert [False, True] == told
     assert [a_hit(2)] == on_disk(store)
     assert (1, 1) == (recorder.recorded, recorder.lost)
 

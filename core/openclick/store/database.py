@@ -49,17 +49,30 @@ class Database:
 
     @property
     def moved(self) -> bool:
+        """Whether the path names another file by now, or none; or its write-ahead log's does."""
+        return self.is_displaced or place_of(self._log_path) != self._log_place
+
+    @property
+    def is_displaced(self) -> bool:
         """Whether the path names another file by now, or none."""
         return place_of(self.path) != self.place
 
     def watch_log(self) -> None:
-        """Remember the write-ahead log too, which holds the last commits of a writer."""
+        """Remember the write-ahead log too, which holds the last commits.
+
+        While a connection is open SQLite neither deletes it nor makes another one.
+        """
         self._log_place = place_of(self._log_path)
 
     def require_place(self) -> None:
-        """Raise StoreMoved unless what this connection writes to is what the path names."""
-        if self.moved or place_of(self._log_path) != self._log_place:
-            raise StoreMoved(f"{self.path}: was deleted or replaced while it was open")
+        """Raise StoreMoved unless what this connection writes to is what the paths name."""
+        if not self.moved:
+            return
+        if not self.is_displaced:
+            # Only the log is gone: what it holds is brought into the file while it is still open.
+            with self.reading() as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        raise StoreMoved(f"{self.path}: was deleted or replaced while it was open")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -136,8 +149,10 @@ def open_reading(
     migrates it, a reader waits for that.
     """
     database = connect(path, "ro", busy_seconds, advice)
-    with _closed_on_fault(database), database.reading() as connection:
-        require_newest(path, connection, schema)
+    with _closed_on_fault(database):
+        with database.reading() as connection:
+            require_newest(path, connection, schema)
+        database.watch_log()
     return database
 
 
@@ -210,7 +225,7 @@ def connect(path: Path, mode: str, busy_seconds: float, advice: str = "") -> Dat
         raise StoreFault(f"{path}: {error}{_why_unopened(path)}") from error
     connection.row_factory = sqlite3.Row
     database = Database(path, connection, place, advice)
-    if database.moved:  # between the two steps above
+    if database.is_displaced:  # between the two steps above
         database.close()
         raise StoreMoved(f"{path}: was replaced while it was being opened")
     return database

@@ -111,8 +111,14 @@ class HitLog:
             size = connection.execute("PRAGMA page_size").fetchone()[0]
         return int(pages * size)
 
-    def abandon(self) -> Database:
-        """Give the connection away, since its file is no longer in its place; see `salvage`."""
+    def abandon(self) -> Database | None:
+        """Give the connection away, since its file is no longer in its place; see `salvage`.
+
+        None where only the write-ahead log was deleted: what it held is in the file then.
+        """
+        if not self._database.is_displaced:
+            self._database.close()
+            return None
         return self._database
 
     def close(self) -> None:
@@ -180,10 +186,13 @@ def read_hits(database: Database, position: int, up_to: int, limit: int) -> list
 
 
 def newest_position(database: Database) -> int:
-    """Return the position of the newest hit, 0 where there is none."""
+    """Return the highest position that a hit ever had, 0 where there was none.
+
+    Taken from SQLite's own note of it, since the rows themselves may be damaged.
+    """
     with database.reading() as connection:
-        row = connection.execute("SELECT max(position) AS newest FROM hits").fetchone()
-    return int(row["newest"] or 0)
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'hits'").fetchone()
+    return int(row["seq"]) if row else 0
 
 
 def holds_cursor(database: Database, cursor: JudgeCursor) -> bool:

@@ -14,6 +14,8 @@ from openclick.instants import Instant
 from openclick.store.database import Database
 from openclick.webhooks import DeliveryState, WebhookStatus
 
+_LAST_SEQ = 2**63 - 1
+
 
 class Retention:
     """The sweep of openclick.db; every method returns how many rows it removed."""
@@ -46,12 +48,16 @@ class Retention:
         An event stays while a delivery holds it, so deliveries are swept first.
         """
         with self._database.transaction() as connection:
+            # A bound of its own: inside the DELETE it would be looked at row by row, to the end.
+            row = connection.execute(
+                "SELECT min(cursor) AS read_up_to FROM webhooks WHERE status <> ?",
+                (WebhookStatus.DISABLED.value,),
+            ).fetchone()
+            read_up_to = _LAST_SEQ if row["read_up_to"] is None else row["read_up_to"]
             return connection.execute(
                 "DELETE FROM events WHERE occurred_at < ? AND seq IN "
-                "(SELECT seq FROM events WHERE seq <= "
-                "  coalesce((SELECT min(cursor) FROM webhooks WHERE status <> ?), seq)"
-                "  ORDER BY seq LIMIT ?) "
+                "(SELECT seq FROM events WHERE seq <= ? ORDER BY seq LIMIT ?) "
                 "AND NOT EXISTS "
                 "(SELECT 1 FROM delivery_events WHERE delivery_events.seq = events.seq)",
-                (before, WebhookStatus.DISABLED.value, limit),
+                (before, read_up_to, limit),
             ).rowcount

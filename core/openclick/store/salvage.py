@@ -76,14 +76,20 @@ class HitWreck:
         """Read the newest hits, at most `limit`, from the judge's cursor on where it is of here."""
         try:
             last = newest_position(self._database)
-            first = cursor.position if holds_cursor(self._database, cursor) else 0
         except StoreFault:
             return Salvaged([], 0)
+        first = self._first_unjudged(cursor)
         hits, unreadable = list[Hit](), 0
         for low, high in _chunks(max(first, last - limit), last):
             some, bad = self._read(low, high)
             hits, unreadable = hits + some, unreadable + bad
         return Salvaged(hits, unreadable)
+
+    def _first_unjudged(self, cursor: JudgeCursor) -> int:
+        try:
+            return cursor.position if holds_cursor(self._database, cursor) else 0
+        except StoreFault:
+            return 0
 
     def _read(self, low: int, high: int) -> tuple[list[Hit], int]:
         """Read the places from `low` (excluded) to `high`, one by one where they resist."""
