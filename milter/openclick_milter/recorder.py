@@ -9,6 +9,9 @@ Promises: `Ticket.wait` returns only when the row is on disk; a row whose submis
 waiting never stays in the store as "instrumented".  Limits: rows that are still queued when the
 process is killed are gone; only untouched mail's rows can be among them.
 
+A messages.db that was deleted or replaced is opened anew, and one that is corrupt is set aside and
+a new one begun, so that mail is tracked again at once.
+
 Between commits the thread does the `housekeeping`.
 """
 

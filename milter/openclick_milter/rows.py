@@ -27,6 +27,8 @@ class MessageRows:
         """Return the row of one copy, None where there is none or none can be read."""
         with self._lock:
             try:
+                if self._reader is not None and self._reader.moved:
+                    self._close()
                 if self._reader is None:
                     self._reader = self._store.message_reader()
                 return self._reader.maybe_message(email_id, copy)

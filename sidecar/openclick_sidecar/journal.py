@@ -75,7 +75,7 @@ class Journal:
 
     def files(self) -> list[Path]:
         """Return the journal's files, oldest first; none where there is no directory."""
-        return sorted(self.directory.glob(_PATTERN))
+        return journal_files(self.directory)
 
     def remove(self, path: Path) -> None:
         """Remove a file that is replayed, for good."""
@@ -110,6 +110,11 @@ class Journal:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._end)
             self.close_file()
+
+
+def journal_files(directory: Path) -> list[Path]:
+    """Return the files of a journal, oldest first; none where there is no directory."""
+    return sorted(directory.glob(_PATTERN))
 
 
 @dataclass(frozen=True)

@@ -230,10 +230,14 @@ class HitKeeper:
 
     def _set_aside(self, fault: StoreCorrupt) -> None:
         aside = self._store.set_aside(fault, self._now())
-        self._let_go()
         if aside is None:
+            self._let_go()
             return
         log.error(line("hits", "corrupt file set aside", file=aside, reason=fault))
+        if self._log is not None:
+            # Its memory may hold pages that the disk has no more.
+            self._keep_wreck()
+            return
         with suppress(StoreFault):
             self._wrecks.append(self._store.hit_wreck(aside))
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from openclick.instants import Instant
+from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
     StoreBusy,
@@ -26,12 +27,21 @@ from openclick.store.faults import (
 )
 from openclick.store.hits import FILE_NAME as HITS_NAME
 from openclick.store.hits import HitLog, HitReader
+from openclick.store.inspection import (
+    SCHEMAS,
+    FileReport,
+    inspect,
+    inspect_directory,
+    migrate_file,
+    require_known_schema,
+)
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, open_wreck, set_aside
 
 __all__ = [
     "FIRST_CURSOR",
+    "FileReport",
     "Heartbeat",
     "HitLog",
     "HitReader",
@@ -50,6 +60,7 @@ __all__ = [
     "StoreFault",
     "StoreMoved",
     "StoreTooNew",
+    "keep_rights",
     "open_store",
 ]
 
@@ -75,6 +86,41 @@ class Store:
     def message_reader(self) -> MessageReader:
         """Open messages.db to read."""
         return MessageReader(self.directory)
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of the store's files, in the order in which they are backed up.
+
+        Verdicts first, hits after them: so a hit in the copy may lack its verdict, which the judge
+        makes again, and a verdict never lacks the hit.
+        """
+        return tuple(SCHEMAS)
+
+    def inspect_directory(self) -> tuple[str, ...]:
+        """Return what is wrong with the directory's rights.  Raises StoreFault: it is not there."""
+        return inspect_directory(self.directory)
+
+    def inspect(self, name: str) -> FileReport:
+        """Look at one file: schema, damage, rights, sizes; this reads the whole file."""
+        return inspect(self.directory, name)
+
+    def require_known_schema(self, name: str) -> None:
+        """Raise StoreTooNew where a file was written by a newer OpenClick.
+
+        Raises StoreFault where it cannot be read.
+        """
+        require_known_schema(self.directory, name)
+
+    def migrate(self, name: str) -> tuple[int, int] | None:
+        """Bring a file to the newest schema; return the schema it had, and the one it has.
+
+        None where there is no such file.  Raises StoreFault, StoreTooNew among others.
+        """
+        return migrate_file(self.directory, name)
+
+    def back_up(self, name: str, target: Path, on_progress: OnProgress) -> None:
+        """Copy a file while it is in use, with its rights.  Raises StoreFault."""
+        back_up_file(self.directory / name, target, on_progress)
 
     def hit_log(self) -> HitLog:
         """Open hits.db to write; the recorder's alone."""

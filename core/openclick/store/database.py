@@ -26,7 +26,9 @@ from openclick.store.migrations import is_behind, migrate, require_newest
 BUSY_SECONDS = 5.0
 """How long the command and the registry wait for the other side's commit."""
 
-_FILE_MODE = 0o660
+FILE_MODE = 0o660
+"""The store's files are for the owner and the group of both daemons."""
+
 _RETRY_SECONDS = 0.01
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -196,13 +198,13 @@ def _closed_on_fault(database: Database) -> Iterator[None]:
 
 def _create(path: Path) -> None:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except FileExistsError:
         return
     except OSError as error:
         raise StoreFault(f"{path}: cannot be created: {error.strerror}") from error
     try:
-        os.fchmod(descriptor, _FILE_MODE)
+        os.fchmod(descriptor, FILE_MODE)
     finally:
         os.close(descriptor)
 
