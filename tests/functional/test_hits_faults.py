@@ -201,6 +201,7 @@ class TestStore:
         world.require_all()
         before = _file_id(world)
         path = world.path("hits.db")
+        _empty_log(path)
         with path.open("r+b") as file:
             file.write(os.urandom(path.stat().st_size))
 
@@ -245,11 +246,12 @@ class TestStore:
         world.require_all()
         assert "hits: go to the journal" in world.log()
 
-    def test_the_disk_is_full(self, tmp_path: Path) -> None:
+    def test_the_disk_is_full(self) -> None:
         """SQLite says so, the journal lies elsewhere; when there is room, the hits are events."""
-        tmp_path.chmod(0o755)
-        _open_path(tmp_path)
-        with memory_disk(tmp_path / "disk", 8 * MEBIBYTE) as disk, Installation() as installation:
+        with (
+            Installation() as installation,
+            memory_disk(installation.directory / "disk", 32 * MEBIBYTE) as disk,
+        ):
             installation.state = disk / "state"
             journal = installation.directory / "journal"
             world = World(installation, journal_directory=str(journal), reserve_bytes=0)
@@ -268,15 +270,17 @@ class TestStore:
             assert full
             wait_until(lambda: not _files(journal), 10, "an empty journal")
 
-    def test_the_reserve_is_reached(self, tmp_path: Path) -> None:
+    def test_the_reserve_is_reached(self) -> None:
         """Before the disk is full: hits go to the journal, and the reserve stays free."""
-        _open_path(tmp_path)
-        with memory_disk(tmp_path / "disk", 16 * MEBIBYTE) as disk, Installation() as installation:
+        with (
+            Installation() as installation,
+            memory_disk(installation.directory / "disk", 32 * MEBIBYTE) as disk,
+        ):
             installation.state = disk / "state"
             journal = installation.directory / "journal"
             world = World(installation, journal_directory=str(journal), reserve_bytes=8 * MEBIBYTE)
             filler = disk / "filler"
-            filler.write_bytes(bytes(10 * MEBIBYTE))
+            filler.write_bytes(bytes(25 * MEBIBYTE))
             time.sleep(1)
 
             world.visit(1.0)
@@ -292,27 +296,26 @@ class TestStore:
 class TestPowerCut:
     """ext4 without its flushes: what was answered is there when the power is back."""
 
-    def test_no_answered_hit_is_lost(self, tmp_path: Path) -> None:
+    def test_no_answered_hit_is_lost(self) -> None:
         """The process is frozen, the answers that left it are counted, and then the power goes."""
-        self._cut_while(tmp_path, lambda _world: None)
+        self._cut_while(lambda _world: None)
 
-    def test_no_answered_hit_is_lost_from_the_journal(self, tmp_path: Path) -> None:
+    def test_no_answered_hit_is_lost_from_the_journal(self) -> None:
         """The same while the store is locked and the journal takes the hits."""
-        self._cut_while(tmp_path, lambda world: _hold_lock(world.path("hits.db")))
+        self._cut_while(lambda world: _hold_lock(world.path("hits.db")))
 
-    def _cut_while(self, directory: Path, prepare: Callable[[World], object]) -> None:
-        _open_path(directory)
-        disk = CuttableDisk(directory, 96 * MEBIBYTE)
-        try:
-            with Installation() as installation:
+    def _cut_while(self, prepare: Callable[[World], sqlite3.Connection | None]) -> None:
+        with Installation() as installation:
+            disk = CuttableDisk(installation.directory, 96 * MEBIBYTE)
+            with closing(disk):
                 installation.state = disk.mount_point / "state"
-                disk.mount_point.chmod(0o755)
                 world = World(installation, reserve_bytes=0)
+                world.visitors.click(1)
                 os.sync()
                 for number in range(POWER_CUTS):
                     held = prepare(world)
                     self._cut(disk, world, 0.3 + 0.1 * number)
-                    if isinstance(held, sqlite3.Connection):
+                    if held is not None:
                         held.close()
                     disk.unmount()
                     disk.mount()
@@ -320,8 +323,6 @@ class TestPowerCut:
                 world.require_all()
                 assert len(world.visitors.answered) > 100
                 world.stop()
-        finally:
-            disk.close()
 
     def _cut(self, disk: CuttableDisk, world: World, seconds: float) -> None:
         sidecar = world.installation.sidecar
@@ -400,11 +401,16 @@ def _file_id(world: World) -> str:
         return reader.file_id()
 
 
-def _spoil_a_leaf(path: Path) -> None:
-    """Overwrite one page of rows, after bringing everything out of the write-ahead log."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+def _empty_log(path: Path) -> None:
+    """Bring everything out of the write-ahead log, so that damage to the file is felt."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+
+
+def _spoil_a_leaf(path: Path) -> None:
+    """Overwrite one page of rows."""
+    _empty_log(path)
+    pages = path.stat().st_size // 4096
     with path.open("r+b") as file:
         file.seek((pages - 1) * 4096)
         file.write(b"\xff" * 4096)
@@ -419,11 +425,3 @@ def _fill(path: Path) -> None:
                     file.write(bytes(size))
             except OSError:
                 continue
-
-
-def _open_path(directory: Path) -> None:
-    """Let strangers pass through pytest's own directories."""
-    for path in (directory, *directory.parents):
-        if path.stat().st_mode & 0o001:
-            break
-        path.chmod(path.stat().st_mode | 0o011)

@@ -39,6 +39,7 @@ class CuttableDisk:
             file.truncate(size_bytes)
         _run("mkfs.ext4", "-q", "-F", str(self._image))
         self.mount()
+        self.mount_point.chmod(0o755)
 
     def mount(self) -> None:
         """Mount it; after a cut ext4 replays its own journal."""

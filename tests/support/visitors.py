@@ -81,7 +81,7 @@ class Visitors:
             f"User-Agent: {_BROWSER}\r\nAccept: text/html\r\n\r\n".encode("ascii")
         )
         answer = b""
-        while not answer.endswith(_END):
+        while _END not in answer:
             chunk = peer.recv(65536)
             if not chunk:
                 self.refused.append(f"closed after {answer!r}")

@@ -13,6 +13,7 @@ Nothing outside this package knows SQL.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from openclick.instants import Instant
@@ -131,8 +132,17 @@ class Store:
         return HitReader(self.directory)
 
     def has_hits(self) -> bool:
-        """Tell whether there is a hits.db: the recorder makes it with the first hit."""
-        return (self.directory / HITS_NAME).exists()
+        """Tell whether there is a hits.db: the recorder makes it with the first hit.
+
+        True where nobody can tell, so that whoever opens it learns why.
+        """
+        try:
+            os.stat(self.directory / HITS_NAME)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def holds_hits(self, path: Path) -> bool:
         """Tell whether `path`, which a fault names, is hits.db."""
