@@ -205,7 +205,8 @@ class MessageRecorder:
             log.error(line("store", "messages.db was moved away", reason=fault))
         except StoreCorrupt as fault:
             aside = self._store.set_aside(fault, self._housekeeping.now())
-            log.error(line("store", "corrupt file set aside", file=aside, reason=fault))
+            if aside is not None:
+                log.error(line("store", "corrupt file set aside", file=aside, reason=fault))
         else:
             return
         self._close()

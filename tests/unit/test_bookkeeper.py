@@ -76,8 +76,26 @@ async def test_a_back_up_that_was_put_back_is_used(bookkeeper: Bookkeeper, store
     await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
     for path in store.directory.glob("openclick.db*"):
         path.rename(store.directory / f"old.{path.name}")
+    store.registry().close()
 
     assert await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_was_taken_away_is_not_made_anew(
+    bookkeeper: Bookkeeper, store: Store
+) -> None:
+    """An admin at work moves it out of the way and puts it, or a back-up, back."""
+    path = store.directory / "openclick.db"
+    await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+    path.rename(path.with_suffix(".aside"))
+    with pytest.raises(StoreFault, match="there is no such file"):
+        await bookkeeper.run(lambda _: None)
+    made = path.exists()
+    path.with_suffix(".aside").rename(path)
+
+    assert not made
+    assert not await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
 
 
 @pytest_twisted.ensureDeferred

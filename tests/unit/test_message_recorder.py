@@ -98,13 +98,15 @@ def test_store_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_a_corrupt_file_is_set_aside(
-    store: Store, recorder: MessageRecorder, caplog: pytest.LogCaptureFixture
+    store: Store, idle: MessageRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Mail is tracked again at once; what was in the file is kept under another name."""
     path = store.directory / "messages.db"
     path.write_bytes(b"no database" * 100)
+    idle.start()
 
-    recorder.record(row(1)).wait(10)
+    idle.record(row(1)).wait(10)
+    idle.stop()
 
     [aside] = store.directory.glob("messages.db.corrupt-*")
     assert row(1) == on_disk(store)

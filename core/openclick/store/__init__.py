@@ -72,9 +72,12 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def registry(self, *, owner: bool = False) -> Registry:
-        """Open openclick.db to write; `owner` for the sidecar, which alone checkpoints it."""
-        return Registry(self.directory, owner=owner)
+    def registry(self, *, owner: bool = False, create: bool = True) -> Registry:
+        """Open openclick.db to write; `owner` for the sidecar, which alone checkpoints it.
+
+        Without `create` a missing file is a fault.
+        """
+        return Registry(self.directory, owner=owner, create=create)
 
     def registry_reader(self) -> RegistryReader:
         """Open openclick.db to read domains."""

@@ -118,14 +118,16 @@ def open_writing(
     busy_seconds: float = BUSY_SECONDS,
     checkpoints: bool = True,
     advice: str = "",
+    create: bool = True,
 ) -> Database:
-    """Open `path` to write, create it where it is missing, bring it to the newest schema.
+    """Open `path` to write, `create` it where it is missing, bring it to the newest schema.
 
     `schema` names the folder of numbered migrations.  `checkpoints` is False for a process that is
     not the file's owner: SQLite before 3.51.3 has a race when two processes checkpoint.  Raises
     StoreFault.
     """
-    _create(path)
+    if create:
+        _create(path)
     database = connect(path, "rw", busy_seconds, advice)
     with _closed_on_fault(database):
         with database.reading() as connection:

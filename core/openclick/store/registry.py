@@ -30,9 +30,9 @@ class Registry:
     `owner` is True for the sidecar, which alone checkpoints; the command leaves that to it.
     """
 
-    def __init__(self, directory: Path, *, owner: bool) -> None:
+    def __init__(self, directory: Path, *, owner: bool, create: bool) -> None:
         self._database = open_writing(
-            directory / FILE_NAME, _SCHEMA, checkpoints=owner, advice=_ADVICE
+            directory / FILE_NAME, _SCHEMA, checkpoints=owner, advice=_ADVICE, create=create
         )
         self.domains = DomainBook(self._database)
         self.webhooks = WebhookBook(self._database)
