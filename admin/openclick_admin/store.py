@@ -248,4 +248,5 @@ def _as_owner(path: Path) -> Iterator[None]:
 def _progress() -> Progress:
     """Return a bar on standard error, which shows where that is a terminal and goes when done."""
     console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    console.quiet = not console.is_terminal  # Debian 12's rich ends even a disabled bar with a line
+    return Progress(console=console, transient=True, disable=console.quiet)

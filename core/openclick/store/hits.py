@@ -28,6 +28,8 @@ _ROW = f"({', '.join('?' * len(_COLUMNS.split(',')))})"
 _LARGEST_INSERT = 256
 # A hit waits for this: better the fallback than a reader who waits for his page.
 _BUSY_SECONDS = 0.25
+# Made once: json.dumps with separators of its own makes an encoder for each hit.
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 # No journal's name.
 _PROBE = "probe"
 
@@ -236,7 +238,7 @@ def _to_row(hit: Hit) -> tuple[object, ...]:
         hit.tracking_domain,
         hit.ip,
         hit.user_agent,
-        json.dumps(hit.headers, separators=(",", ":")),
+        _as_json(hit.headers),
     )
 
 
