@@ -124,6 +124,10 @@ def _places(admin: Admin) -> dict[str, Any]:
             f"{store.directory}: {free} bytes are free, fewer than store.reserve_bytes "
             f"({settings.reserve_bytes}): hits go to the journal"
         )
+    faults += [
+        f"{path}: was set aside as corrupt: remove it, with its -wal and -shm, once you have looked"
+        for path in store.many_set_aside()
+    ]
     return {
         "journal": {"directory": str(journal), "files": len(waiting), "bytes": waiting_bytes},
         "free_bytes": free,

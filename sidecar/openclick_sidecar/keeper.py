@@ -128,9 +128,9 @@ class HitKeeper:
                 self._sweep()
         except StoreFault as fault:
             self._turn_away(fault)
-        except Exception:  # this thread must outlive any fault of a chore
+        except Exception as error:  # this thread must outlive any fault of a chore
             log.exception(line("hits", "internal error"))
-            self._let_go()
+            self._turn_away(StoreFault(f"internal error: {error!r}"))
 
     def idle_seconds(self) -> float:
         """Return how long `tend` has nothing to do."""
@@ -245,7 +245,15 @@ class HitKeeper:
         saved = wreck.salvage(self._judge_cursor(), _SALVAGE_ROWS)
         if saved.hits:
             hit_log.append(saved.hits)
-        log.warning(line("hits", "salvaged", hits=len(saved.hits), unreadable=saved.unreadable))
+        log.warning(
+            line(
+                "hits",
+                "salvaged",
+                hits=len(saved.hits),
+                unreadable=saved.unreadable,
+                left=saved.left or None,
+            )
+        )
 
     def _judge_cursor(self) -> JudgeCursor:
         try:

@@ -97,9 +97,15 @@ class HitRecorder:
                 self._keep(batch)
             if self._suspicion is not None:
                 suspicion, self._suspicion = self._suspicion, None
-                self._keeper.distrust(suspicion)
+                self._distrust(suspicion)
             self._keeper.tend()
         self._keeper.close()
+
+    def _distrust(self, suspicion: StoreCorrupt) -> None:
+        try:
+            self._keeper.distrust(suspicion)
+        except Exception:  # this thread must outlive any fault
+            log.exception(line("hits", "internal error"))
 
     def _take(self, patience_seconds: float) -> list[tuple[Hit, OnDone]]:
         """Wait for hits and take them all; return none where there is something else to do."""

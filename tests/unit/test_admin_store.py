@@ -185,6 +185,17 @@ def test_hits_wait_in_the_journal(openclick: CommandLine) -> None:
     assert f"journal: {path.stat().st_size} bytes of hits wait to be taken into the store" in fault
 
 
+def test_a_file_that_was_set_aside(openclick: CommandLine) -> None:
+    """It holds addresses and takes room: somebody has to look at it and remove it."""
+    for ending in ("", "-wal"):
+        aside = f"hits.db.corrupt-20251123T224000Z{ending}"
+        (openclick.store.directory / aside).write_bytes(b"no database")
+
+    [fault] = faults(openclick)
+
+    assert "hits.db.corrupt-20251123T224000Z: was set aside as corrupt: remove it" in fault
+
+
 def test_little_space(openclick: CommandLine) -> None:
     """Below the reserve, hits go to the journal."""
     set_store(openclick, "reserve_bytes = 1_000_000_000_000")

@@ -335,6 +335,17 @@ def test_only_what_may_be_unjudged_is_salvaged(world: World) -> None:
     assert [3, 4] == world.stored()
 
 
+def test_salvage_has_a_bound(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The newest 10,000, so that no answer waits for long; how many were left is said."""
+    world.keep(*range(1, 10_011))
+    remove(world)
+
+    world.keep(20_000)
+
+    assert [*range(11, 10_011), 20_000] == world.stored()
+    assert "hits: salvaged hits=10000 unreadable=0 left=10" in caplog.messages
+
+
 def test_the_directory_is_gone(world: World, tmp_path: Path) -> None:
     """Nothing can be written anywhere; when it is back, so is what the deleted file held."""
     directory = tmp_path / "store"

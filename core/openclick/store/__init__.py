@@ -38,7 +38,7 @@ from openclick.store.inspection import (
 )
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
-from openclick.store.salvage import HitWreck, Salvaged, open_wreck, set_aside
+from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 
 __all__ = [
     "FIRST_CURSOR",
@@ -107,6 +107,10 @@ class Store:
     def inspect(self, name: str) -> FileReport:
         """Look at one file: schema, damage, rights, sizes; this reads the whole file."""
         return inspect(self.directory, name)
+
+    def many_set_aside(self) -> list[Path]:
+        """Return the corrupt files that were set aside and that nobody has removed yet."""
+        return many_set_aside(self.directory)
 
     def require_known_schema(self, name: str) -> None:
         """Raise StoreTooNew where a file was written by a newer OpenClick.

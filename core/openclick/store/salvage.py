@@ -28,6 +28,7 @@ from openclick.store.faults import StoreCorrupt, StoreFault
 from openclick.store.hits import holds_cursor, newest_position, read_hits
 
 _CHUNK = 100
+_MARK = ".corrupt-"
 _BUSY_SECONDS = 0.25
 
 
@@ -38,10 +39,10 @@ def set_aside(fault: StoreCorrupt, now: Instant) -> Path | None:
     StoreFault.
     """
     path = fault.path
-    aside = _free_name(path, now)
     if place_of(path) != fault.place:
         return None
     try:
+        aside = _free_name(path, now)
         # The log first: beside a new file SQLite would delete what it finds of the old one.
         for ending in ("-wal", "-shm", ""):
             source = path.with_name(path.name + ending)
@@ -53,12 +54,23 @@ def set_aside(fault: StoreCorrupt, now: Instant) -> Path | None:
     return aside
 
 
+def many_set_aside(directory: Path) -> list[Path]:
+    """Return the files that were set aside in a store's directory, without their companions."""
+    return sorted(
+        path for path in directory.glob(f"*{_MARK}*") if not path.name.endswith(("-wal", "-shm"))
+    )
+
+
 @dataclass(frozen=True)
 class Salvaged:
-    """What was saved, oldest first, and how many places could not be read."""
+    """What was saved, oldest first; how many places could not be read, and how many were not.
+
+    `left` counts the places after the judge's cursor that the limit has left out.
+    """
 
     hits: list[Hit]
     unreadable: int
+    left: int = 0
 
 
 class HitWreck:
@@ -83,7 +95,7 @@ class HitWreck:
         for low, high in _chunks(max(first, last - limit), last):
             some, bad = self._read(low, high)
             hits, unreadable = hits + some, unreadable + bad
-        return Salvaged(hits, unreadable)
+        return Salvaged(hits, unreadable, max(0, last - limit - first))
 
     def _first_unjudged(self, cursor: JudgeCursor) -> int:
         try:
@@ -138,7 +150,7 @@ def _has_bytes(value: object, count: int) -> bool:
 
 def _free_name(path: Path, now: Instant) -> Path:
     moment = datetime.fromtimestamp(now // SECOND, UTC)
-    name = f"{path.name}.corrupt-{moment:%Y%m%dT%H%M%SZ}"
+    name = f"{path.name}{_MARK}{moment:%Y%m%dT%H%M%SZ}"
     numbered = (path.with_name(f"{name}-{number}") for number in count(2))
     candidates = chain([path.with_name(name)], numbered)
     return next(candidate for candidate in candidates if not candidate.exists())
