@@ -1,6 +1,7 @@
 """`openclick init`: makes what both daemons need, with the rights that DESIGN 5 asks for.
 
     store directory   2770, of the group: what is made in it belongs to the group too
+    journal directory 2770, likewise
     openclick.db      0660
     key directory     0750, of the group; the first key 0640
 
@@ -17,6 +18,7 @@ import click
 
 from openclick.keys import load_keys, rotate_keys
 from openclick_admin.context import Admin, pass_admin
+from openclick_sidecar.keeper import journal_directory
 
 EX_NOPERM = 77
 
@@ -35,9 +37,11 @@ EX_NOPERM = 77
 def command(admin: Admin, group_id: int) -> None:
     """Make the store, its directory and the first key."""
     store, keys = admin.store.directory, Path(admin.config.keys.directory)
+    journal = journal_directory(admin.store, admin.config.store.journal_directory)
     try:
         _make_directory(store, group_id, 0o2770)
         _make_directory(keys, group_id, 0o750)
+        _make_directory(journal, group_id, 0o2770)
         with admin.registry():
             for path in store.glob("openclick.db*"):
                 _set_rights(path, group_id, 0o660)

@@ -30,6 +30,7 @@ _SUBCOMMANDS = {
     "events": ("openclick_admin.events", "The events that were made."),
     "explain": ("openclick_admin.explain", "What was done, or would be, and why."),
     "instrument": ("openclick_admin.instrument", "Try instrumenting on one message, offline."),
+    "store": ("openclick_admin.store", "Check the store, back it up, migrate it."),
     "keys": ("openclick_admin.keys", "The keys that seal tracking links."),
 }
 

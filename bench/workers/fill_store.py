@@ -20,7 +20,7 @@ from openclick.hits import Hit
 from openclick.ids import HIT_ID_BYTES
 from openclick.instants import now
 from openclick.messages import Message
-from openclick.store import JudgeCursor, Judgement, open_store
+from openclick.store import Judgement, open_store
 from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
 
@@ -47,12 +47,11 @@ def main() -> None:
     store = open_store(f"sqlite:{options.store}")
     log, registry = store.hit_log(), store.registry(owner=True)
     reader = store.hit_reader()
-    file_id = reader.file_id()
     for first in range(0, options.rows, _BATCH):
         numbers = range(first, min(first + _BATCH, options.rows), _HITS_A_MESSAGE)
         judged = [judgement for number in numbers for judgement in _judged(number)]
         log.append([judgement.hit for judgement in judged])
-        cursor = JudgeCursor(file_id, reader.last_position())
+        cursor = reader.newest()
         registry.events.record_judgements(judged, cursor, now())
     print(json.dumps({"rows": reader.last_position()}))
     for file in (reader, log, registry):

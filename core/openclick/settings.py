@@ -50,6 +50,18 @@ class StoreSettings:
         "The store's directory.  It holds openclick.db, messages.db and hits.db; both daemons "
         "read it, each writes its own files.",
     )
+    journal_directory: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "Where hits wait that the store cannot take.  Empty means the folder journal in the "
+        "store's directory; on another file system it takes hits when the store's own is full.",
+    )
+    reserve_bytes: int = _option(
+        67_108_864,
+        whole(0, 1_000_000_000_000),
+        "How much of the store's file system hits leave free.  Below it they go to the journal, "
+        "which may use half of it, so that old rows can still be removed.",
+    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,17 @@ class RetentionSettings:
         whole(1, 10_000),
         "How long message rows are kept.  Links go on working without them; events then carry the "
         "link's destination and our id alone.",
+    )
+    hits_days: int = _option(
+        30,
+        whole(1, 10_000),
+        "How long hits and their verdicts are kept.  A hit that is not judged yet stays.",
+    )
+    events_days: int = _option(
+        400,
+        whole(1, 10_000),
+        "How long events and their deliveries are kept.  An event stays as long as a webhook has "
+        "not read it, or a delivery holds it.",
     )
 
 

@@ -36,6 +36,8 @@ class DomainDirectory:
             return self._domains.get(name)
 
     def _refresh(self) -> None:
+        if self._reader is not None and self._reader.moved:
+            self._forget()  # a back-up was put back, say
         if self._reader is None:
             self._reader = self._store.registry_reader()
         generation = self._reader.domains.generation()

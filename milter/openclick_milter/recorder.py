@@ -9,6 +9,9 @@ Promises: `Ticket.wait` returns only when the row is on disk; a row whose submis
 waiting never stays in the store as "instrumented".  Limits: rows that are still queued when the
 process is killed are gone; only untouched mail's rows can be among them.
 
+A messages.db that was deleted or replaced is opened anew, and one that is corrupt is set aside and
+a new one begun, so that mail is tracked again at once.
+
 Between commits the thread does the `housekeeping`.
 """
 
@@ -24,7 +27,7 @@ from enum import Enum
 
 from openclick.logs import line
 from openclick.messages import Message, Outcome
-from openclick.store import MessageLog, Store, StoreFault
+from openclick.store import MessageLog, Store, StoreCorrupt, StoreFault, StoreMoved
 from openclick_milter.housekeeping import BEAT_SECONDS, Housekeeping
 
 log = logging.getLogger(__name__)
@@ -186,7 +189,7 @@ class MessageRecorder:
         """Commit a batch and settle its tickets; return the rows that must be corrected."""
         fault = ""
         try:
-            self._open().record([ticket.message for ticket in batch])
+            self._record([ticket.message for ticket in batch])
         except StoreFault as error:
             fault = str(error)
         except Exception as error:  # noqa: BLE001 - this thread must outlive any fault of a row
@@ -198,6 +201,21 @@ class MessageRecorder:
             self._close()
         corrections = [ticket.settle(fault) for ticket in batch]
         return [row for row in corrections if row is not None and not fault]
+
+    def _record(self, messages: list[Message]) -> None:
+        """Commit rows; mend once what can be mended: a file that was moved away, or is corrupt."""
+        try:
+            self._open().record(messages)
+        except StoreMoved as fault:
+            log.error(line("store", "messages.db was moved away", reason=fault))
+        except StoreCorrupt as fault:
+            aside = self._store.set_aside(fault, self._housekeeping.now())
+            if aside is not None:
+                log.error(line("store", "corrupt file set aside", file=aside, reason=fault))
+        else:
+            return
+        self._close()
+        self._open().record(messages)
 
     def _open(self) -> MessageLog:
         if self._log is None:

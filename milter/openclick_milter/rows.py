@@ -32,6 +32,8 @@ class MessageRows:
         if not self._lock.acquire(timeout=_BUSY_SECONDS):
             return None
         try:
+            if self._reader is not None and self._reader.moved:
+                self._close()
             if self._reader is None:
                 self._reader = self._store.message_reader(busy_seconds=_BUSY_SECONDS)
             return self._reader.maybe_message(email_id, copy)

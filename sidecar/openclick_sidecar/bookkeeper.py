@@ -4,7 +4,9 @@ Called by `judging` and `dispatcher`: each hands over a function of the registry
 Deferred.  One thread, because SQLite has one writer and a connection belongs to one thread at a
 time; its own, because a slow disk must not hold the reactor.
 
-Promises: a StoreFault reaches the caller, and the file is opened anew for the next call.
+Promises: a StoreFault reaches the caller, and the file is opened anew for the next call; so it is
+where another file was put in its place, a back-up say.  Where there is none any more, none is made:
+an empty file would be in the way of the back-up, and nobody would miss the domains.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Bookkeeper:
         self._reactor = reactor
         self._pool = ThreadPool(1, 1, "bookkeeper")
         self._registry: Registry | None = None
+        self._was_there = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -47,8 +50,11 @@ class Bookkeeper:
         return deferred
 
     def _with_registry(self, work: Callable[[Registry], T]) -> T:
+        if self._registry is not None and self._registry.moved:
+            self._close()
         if self._registry is None:
-            self._registry = self._store.registry(owner=True)
+            self._registry = self._store.registry(owner=True, create=not self._was_there)
+            self._was_there = True
         try:
             return work(self._registry)
         except StoreFault:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -26,12 +26,14 @@ from openclick.instants import SECOND, Instant
 from openclick.logs import line
 from openclick.messages import Message
 from openclick.store import (
+    FIRST_CURSOR,
     HitReader,
     JudgeCursor,
     Judgement,
     MessageReader,
     Registry,
     Store,
+    StoreCorrupt,
     StoreFault,
 )
 from openclick.tokens import Kind
@@ -43,6 +45,8 @@ from openclick_sidecar.repeats import Repeats
 from openclick_sidecar.tally import VerdictTally
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _BATCH = 500
 _AROUND = 5_000
@@ -56,19 +60,27 @@ TICK_SECONDS = 0.25
 class Docket:
     """The judge's work on the store; lives in the bookkeeper's thread."""
 
-    def __init__(self, store: Store, judge: Judge, now: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        now: Callable[[], Instant],
+        on_corrupt_hits: Callable[[StoreCorrupt], None],
+    ) -> None:
+        """`on_corrupt_hits` is told, in this thread, of a hits.db that cannot be read."""
         self._store = store
+        self._on_corrupt_hits = on_corrupt_hits
         self._judge = judge
         self._now = now
         self._hits: HitReader | None = None
         self._messages: MessageReader | None = None
         self.tally = VerdictTally()
 
-    def last_position(self, _registry: Registry) -> int:
-        """Return the position of the newest hit, 0 where there is no hit or no file yet."""
-        if not (self._store.directory / "hits.db").exists():
-            return 0
-        return self._guarded(lambda: self._hit_reader().last_position())
+    def newest(self, _registry: Registry) -> JudgeCursor:
+        """Return the place of the newest hit, position 0 where there is no hit or no file yet."""
+        if not self._store.has_hits():
+            return FIRST_CURSOR
+        return self._guarded(lambda: self._hit_reader().newest())
 
     def judge_up_to(self, registry: Registry, position: int) -> int:
         """Judge the next hits that are not beyond `position`; return how many there were."""
@@ -76,26 +88,32 @@ class Docket:
 
     def _judge_up_to(self, registry: Registry, position: int) -> int:
         hits = self._hit_reader()
-        file_id = hits.file_id()
         cursor = registry.events.judge_cursor()
-        # Another file, or an older one put back: start over, and let uniqueness sort it out.
-        resumes = cursor.file_id == file_id and hits.last_position() >= cursor.position
-        batch = hits.many_after(cursor.position if resumes else 0, position, _BATCH)
+        # Another file, or an older one put back: start over, and skip what is judged.
+        first = cursor.position if hits.holds(cursor) else 0
+        batch = hits.many_after(first, position, _BATCH)
         if batch:
+            known = set() if first else registry.events.judged([hit.hit_id for _, hit in batch])
+            last, last_hit = batch[-1]
             made = registry.events.record_judgements(
-                self._judgements(batch, registry),
-                JudgeCursor(file_id, batch[-1][0]),
+                self._judgements(batch, known, registry),
+                JudgeCursor(hits.file_id(), last, last_hit.hit_id),
                 self._now(),
             )
             for judgement in made:
                 self.tally.add(judgement.verdict)
         return len(batch)
 
-    def _judgements(self, batch: list[tuple[int, Hit]], registry: Registry) -> list[Judgement]:
+    def _judgements(
+        self, batch: list[tuple[int, Hit]], known: Set[bytes], registry: Registry
+    ) -> list[Judgement]:
+        """Judge the hits of a batch; those that are `known` were judged before."""
         in_bursts = bursts(self._clicks_around(batch))
         repeats = Repeats(registry.events)
         judgements = []
         for position, hit in batch:
+            if hit.hit_id in known:
+                continue
             verdict = self._judge.verdict(hit, in_bursts.get(position, ""))
             judgements.append(self._judgement(hit, verdict, repeats))
             repeats.add(hit)
@@ -135,20 +153,26 @@ class Docket:
         return Judgement(hit, verdict, make_event(hit, message, bot))
 
     def _hit_reader(self) -> HitReader:
+        if self._hits is not None and self._hits.moved:
+            self.close()
         if self._hits is None:
             self._hits = self._store.hit_reader()
         return self._hits
 
     def _message_reader(self) -> MessageReader:
+        if self._messages is not None and self._messages.moved:
+            self.close()
         if self._messages is None:
             self._messages = self._store.message_reader()
         return self._messages
 
-    def _guarded(self, work: Callable[[], int]) -> int:
+    def _guarded(self, work: Callable[[], T]) -> T:
         try:
             return work()
-        except StoreFault:
+        except StoreFault as fault:
             self.close()
+            if isinstance(fault, StoreCorrupt) and self._store.holds_hits(fault.path):
+                self._on_corrupt_hits(fault)
             raise
 
     def close(self) -> None:
@@ -173,16 +197,16 @@ class Judging:
     monotonic: Callable[[], float]
     on_judged: Callable[[], None]
     _held: deque[tuple[float, int]] = field(default_factory=deque)
-    _known: int = 0
+    _known: JudgeCursor = FIRST_CURSOR
     _fault: str = ""
 
     async def tick(self) -> None:
         """Notice new hits, and judge those that have been held long enough."""
         try:
-            last = await self.bookkeeper.run(self.docket.last_position)
-            if last != self._known:
-                self._known = last
-                self._held.append((self.monotonic() + self.hold_seconds, last))
+            newest = await self.bookkeeper.run(self.docket.newest)
+            if newest != self._known:
+                self._known = newest
+                self._held.append((self.monotonic() + self.hold_seconds, newest.position))
             while self._held and self._held[0][0] <= self.monotonic():
                 await self._judge_all(self._held[0][1])
                 self._held.popleft()

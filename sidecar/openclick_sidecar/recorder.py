@@ -3,21 +3,22 @@
 Called by `site` on the reactor's thread.  No timer: while one batch is being committed the next
 gathers, so that a single hit waits for one commit and a thousand share it.
 
-Promises: `on_done(True)` runs, on the reactor's thread, only when the hit is on disk.  Where the
-store cannot take it `on_done(False)` runs and the loss is counted; the file is opened anew with the
-next batch.  Limits: what waits is bounded by the connections, since each has one request under way.
+Promises: `on_done(True)` runs, on the reactor's thread, only when the hit is on disk: in the store,
+or in the journal, which is the `keeper`'s business.  Where neither takes it `on_done(False)` runs
+and the loss is counted.  Limits: nothing here bounds what waits; `waiting` tells how much it is.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Protocol
 
 from openclick.hits import Hit
 from openclick.logs import line
-from openclick.store import HitLog, Store, StoreFault
+from openclick.store import StoreCorrupt
+from openclick_sidecar.keeper import HitKeeper
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +35,32 @@ class CallsFromThread(Protocol):
 
 
 class HitRecorder:
-    """The store's writer thread for hits."""
+    """The thread that hands hits to their `keeper`."""
 
-    def __init__(self, store: Store, reactor: CallsFromThread) -> None:
-        self._store = store
+    def __init__(self, keeper: HitKeeper, reactor: CallsFromThread) -> None:
+        self._keeper = keeper
         self._reactor = reactor
-        self._log: HitLog | None = None
         self._waiting: list[tuple[Hit, OnDone]] = []
+        self._in_hand = 0
+        self._suspicion: StoreCorrupt | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="hit-recorder", daemon=True)
-        self.recorded = 0
-        self.lost = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many hits are handed over and not told yet; cheap, and good to a few."""
+        return len(self._waiting) + self._in_hand
+
+    @property
+    def recorded(self) -> int:
+        """How many hits are on disk, in the store or in the journal."""
+        return self._keeper.stored + self._keeper.journaled
+
+    @property
+    def lost(self) -> int:
+        """How many hits were answered and are on no disk."""
+        return self._keeper.losses.total
 
     def start(self) -> None:
         """Start the thread."""
@@ -71,55 +86,50 @@ class HitRecorder:
                 self._changed.notify()
                 return
         # A connection that outlives the recorder: its reader is answered all the same.
-        self._count_lost(1, "the recorder has ended")
-        self._reactor.callFromThread(_tell, [on_done], False)
+        self._keeper.losses.count(1, "the recorder has ended")
+        self._reactor.callFromThread(_tell, [(hit, on_done)], {hit.hit_id})
+
+    def distrust(self, fault: StoreCorrupt) -> None:
+        """Have hits.db set aside, which somebody else has found corrupt; from any thread."""
+        with self._changed:
+            self._suspicion = fault
+            self._changed.notify()
 
     def _run(self) -> None:
-        while batch := self._take():
-            recorded = self._write([hit for hit, _ in batch])
-            self._reactor.callFromThread(_tell, [on_done for _, on_done in batch], recorded)
-        self._close()
+        while not self._stopping or self._waiting:
+            batch = self._take(self._keeper.idle_seconds())
+            if batch:
+                self._keep(batch)
+            if self._suspicion is not None:
+                suspicion, self._suspicion = self._suspicion, None
+                self._distrust(suspicion)
+            self._keeper.tend()
+        self._keeper.close()
 
-    def _take(self) -> list[tuple[Hit, OnDone]]:
-        """Wait for hits and take them all; an empty list is the end."""
+    def _distrust(self, suspicion: StoreCorrupt) -> None:
+        try:
+            self._keeper.distrust(suspicion)
+        except Exception:  # this thread must outlive any fault
+            log.exception(line("hits", "internal error"))
+
+    def _take(self, patience_seconds: float) -> list[tuple[Hit, OnDone]]:
+        """Wait for hits and take them all; return none where there is something else to do."""
         with self._changed:
-            while not self._waiting and not self._stopping:
-                self._changed.wait()
+            if not (self._waiting or self._stopping or self._suspicion):
+                self._changed.wait(patience_seconds)
             batch, self._waiting = self._waiting, []
+            self._in_hand = len(batch)
             return batch
 
-    def _write(self, hits: list[Hit]) -> bool:
+    def _keep(self, batch: list[tuple[Hit, OnDone]]) -> None:
+        lost = self._keeper.keep([hit for hit, _ in batch])
+        self._reactor.callFromThread(_tell, batch, lost)
+        self._in_hand = 0
+
+
+def _tell(batch: list[tuple[Hit, OnDone]], lost: Set[bytes]) -> None:
+    for hit, on_done in batch:
         try:
-            if self._log is None:
-                self._log = self._store.hit_log()
-            self._log.append(hits)
-        except StoreFault as fault:
-            self._lose(hits, str(fault))
-            return False
-        except Exception as error:
-            log.exception(line("hits", "internal error"))
-            self._lose(hits, repr(error))
-            return False
-        self.recorded += len(hits)
-        return True
-
-    def _lose(self, hits: list[Hit], reason: str) -> None:
-        self._count_lost(len(hits), reason)
-        self._close()
-
-    def _count_lost(self, hits: int, reason: str) -> None:
-        self.lost += hits
-        log.error(line("hits", "answered but not recorded", hits=hits, reason=reason))
-
-    def _close(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-
-
-def _tell(listeners: list[OnDone], recorded: bool) -> None:
-    for on_done in listeners:
-        try:
-            on_done(recorded)
+            on_done(not lost or hit.hit_id not in lost)
         except Exception:  # one client's fault must not leave its neighbours without an answer
             log.exception(line("hits", "internal error while answering"))

@@ -23,7 +23,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import dispatcher, judging
+from openclick_sidecar import dispatcher, judging, retention
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
@@ -32,6 +32,7 @@ from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.judge import Judge
+from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.patience import done_within
@@ -63,7 +64,8 @@ class Sidecar:
         self._reactor = reactor
         self._started_at_seconds = time.time()
         self._keys = KeyDirectory(config.keys.directory, time.monotonic)
-        self._recorder = HitRecorder(store, reactor)
+        self._keeper = keeper_for(store, config.store, lambda: config.retention.hits_days)
+        self._recorder = HitRecorder(self._keeper, reactor)
         self._room = WaitingRoom()
         self._counters = HitCounters()
         self._site = TrackingSite(
@@ -95,7 +97,7 @@ class Sidecar:
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
         self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
-        self._docket = judging.Docket(store, judge, now)
+        self._docket = judging.Docket(store, judge, now, self._recorder.distrust)
         self._judging = judging.Judging(
             self._docket,
             self._bookkeeper,
@@ -103,10 +105,14 @@ class Sidecar:
             time.monotonic,
             on_judged=self._dispatch_soon,
         )
+        self._retention = retention.Retention(
+            self._bookkeeper, lambda: config.retention, now, time.monotonic
+        )
         self._loops = [
             (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
             (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
         ]
         self._add_watchdog()
 
@@ -188,7 +194,11 @@ class Sidecar:
             bad_requests=self._counters.bad_requests,
             late_connections=self._counters.late_connections,
             connections=self._admission.open,
-            hits={"recorded": self._recorder.recorded, "lost": self._recorder.lost},
+            hits={
+                "recorded": self._keeper.stored,
+                "journaled": self._keeper.journaled,
+                "lost": self._recorder.lost,
+            },
             hits_waiting=self._room.waiting,
             reading_pauses=self._room.pauses,
             verdicts={

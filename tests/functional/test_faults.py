@@ -108,19 +108,40 @@ class TestMilter:
     def test_row_that_cannot_be_written_leaves_the_mail_untouched(
         self, fragile: Deployment, sink: SmtpSink
     ) -> None:
-        """No row, no tracking: a messages.db that is no database keeps the mail as it came."""
+        """No row, no tracking: a messages.db that cannot be opened keeps the mail as it came."""
         database = fragile.installation.state / "messages.db"
         _stop_milter(fragile)
 
-        good = _replace_by_rubbish(database)
+        good = _take_away(database)
+        database.mkdir()
         fragile.installation.start_milter()
         raw, untouched = submit(fragile, sink)
+        database.rmdir()
         _put_back(database, good)
         _, tracked = submit(fragile, sink)
 
         assert raw == as_submitted(untouched)
-        assert "messages.db: file is not a database" in fragile.milter_log()
+        assert "messages.db: unable to open database file" in fragile.milter_log()
         assert 7 == len(tracking_links(tracked))
+
+    def test_corrupt_messages_are_set_aside(self, fragile: Deployment, sink: SmtpSink) -> None:
+        """A messages.db that is no database is renamed, and mail is tracked again at once."""
+        database = fragile.installation.state / "messages.db"
+        _stop_milter(fragile)
+
+        good = _take_away(database)
+        database.write_bytes(b"rubbish" * 1000)
+        database.chmod(0o660)
+        fragile.installation.start_milter()
+        _, tracked = submit(fragile, sink)
+        [aside] = database.parent.glob("messages.db.corrupt-*Z")
+        kept = aside.read_bytes()
+        aside.unlink()
+        _put_back(database, good)
+
+        assert 7 == len(tracking_links(tracked))
+        assert b"rubbish" * 1000 == kept
+        assert "corrupt file set aside" in fragile.milter_log()
 
 
 class TestSlowStore:
@@ -154,15 +175,21 @@ class TestSidecar:
     """Links outlive everything."""
 
     def test_links_are_answered_without_a_store(self, fragile: Deployment, sink: SmtpSink) -> None:
-        """With hits.db unusable, link and image are answered, and the loss is counted and said."""
+        """With neither hits.db nor journal, both are answered, and the loss is counted and said."""
         _, mail = submit(fragile, sink)
         database = fragile.installation.state / "hits.db"
+        journal = fragile.installation.state / "journal"
         _stop_sidecar(fragile)
 
-        good = _replace_by_rubbish(database)
+        good = _take_away(database)
+        database.mkdir()
+        journal.rmdir()
+        journal.write_text("in the way")
         fragile.installation.start_sidecar()
         link = fetch(tracking_links(mail)[0], fragile.peer, {"User-Agent": BROWSER})
         image = fetch(open_images(mail)[0], fragile.peer, {"User-Agent": BROWSER})
+        database.rmdir()
+        journal.unlink()
         _put_back(database, good)
         again = fetch(tracking_links(mail)[1], fragile.peer, {"User-Agent": BROWSER})
 
@@ -278,18 +305,16 @@ def _stop_sidecar(deployment: Deployment) -> None:
     assert 0 == deployment.installation.sidecar.terminate(timeout=15)
 
 
-def _replace_by_rubbish(database: Path) -> dict[Path, bytes]:
-    """Make a file that is no database of it; return what was there, side files too."""
+def _take_away(database: Path) -> dict[Path, bytes]:
+    """Delete a database; return what was there, side files too."""
     good = {path: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}
     for path in good:
         path.unlink()
-    database.write_bytes(b"rubbish" * 1000)
-    database.chmod(0o660)
     return good
 
 
 def _put_back(database: Path, good: dict[Path, bytes]) -> None:
-    """Put files back beside the rubbish, and then the good one over it in one step."""
+    """Put files back beside what stands there, and then each in its place in one step."""
     for path, content in good.items():
         aside = path.with_name(f"{path.name}.back")
         aside.write_bytes(content)

@@ -71,6 +71,34 @@ async def test_a_fault_reaches_the_caller_and_the_file_is_opened_anew(
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_back_up_that_was_put_back_is_used(bookkeeper: Bookkeeper, store: Store) -> None:
+    """Another file at the path: nothing more is read from or written to the old one."""
+    await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+    for path in store.directory.glob("openclick.db*"):
+        path.rename(store.directory / f"old.{path.name}")
+    store.registry().close()
+
+    assert await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_was_taken_away_is_not_made_anew(
+    bookkeeper: Bookkeeper, store: Store
+) -> None:
+    """An admin at work moves it out of the way and puts it, or a back-up, back."""
+    path = store.directory / "openclick.db"
+    await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+    path.rename(path.with_suffix(".aside"))
+    with pytest.raises(StoreFault, match="there is no such file"):
+        await bookkeeper.run(lambda _: None)
+    made = path.exists()
+    path.with_suffix(".aside").rename(path)
+
+    assert not made
+    assert not await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_fault_in_the_middle_closes_the_file(bookkeeper: Bookkeeper) -> None:
     """The next call does not meet the connection that failed."""
     first = await bookkeeper.run(lambda registry: registry)

@@ -78,6 +78,20 @@ def test_store_is_missing(store: Store, directory: DomainDirectory) -> None:
     assert found(directory).name == DOMAIN
 
 
+def test_a_back_up_is_put_back(
+    registry: Registry, store: Store, directory: DomainDirectory
+) -> None:
+    """Its domains hold from the next message on, though the old file is still open."""
+    found(directory)
+    for path in store.directory.glob("openclick.db*"):
+        path.rename(store.directory / f"old.{path.name}")
+    with closing(store.registry()) as restored:
+        restored.domains.add(a_domain(domain_id="2", name="other.example"))
+
+    assert directory.lookup(DOMAIN) is None
+    assert directory.lookup("other.example") is not None
+
+
 def test_nothing_stale_is_used(
     registry: Registry, store: Store, directory: DomainDirectory
 ) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from openclick.hits import Hit
-from openclick.store import Store, open_store
+from openclick.settings import StoreSettings
+from openclick.store import Store, StoreCorrupt, open_store
+from openclick.store.faults import Place
+from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
 from unit.samples import a_hit
 from unit.turns import Turns
@@ -29,7 +32,13 @@ def turns() -> Turns:
 @pytest.fixture
 def recorder(store: Store, turns: Turns) -> HitRecorder:
     """Return a recorder that is not started yet."""
-    return HitRecorder(store, turns)
+    return HitRecorder(keeper_for(store, StoreSettings(), lambda: 30), turns)
+
+
+def hits_place(store: Store) -> Place:
+    """Return which file hits.db is."""
+    status = (store.directory / "hits.db").stat()
+    return Place(status.st_dev, status.st_ino)
 
 
 def on_disk(store: Store) -> list[Hit]:
@@ -103,57 +112,85 @@ def test_stop_without_a_hit_makes_no_file(store: Store, recorder: HitRecorder) -
 def test_a_store_that_cannot_take_it(
     store: Store, turns: Turns, recorder: HitRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """False is told, the loss is counted, one line says why, and the next batch tries anew."""
-    path = store.directory / "hits.db"
-    path.write_bytes(b"no database" * 100)
+    """True is told all the same: the hit is in the journal; one line says why."""
+    (store.directory / "hits.db").mkdir()
     told: list[bool] = []
     recorder.start()
     with caplog.at_level(logging.ERROR):
         recorder.record(a_hit(1), told.append)
         turns.wait()
-    path.unlink()
+    recorder.stop()
 
+    assert [True] == told
+    assert (1, 0) == (recorder.recorded, recorder.lost)
+    assert 1 == len(caplog.messages)
+    assert caplog.messages[0].startswith("hits: go to the journal reason=")
+
+
+def test_neither_store_nor_journal(
+    store: Store, turns: Turns, recorder: HitRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """False is told, the loss is counted, and one line says why."""
+    (store.directory / "hits.db").mkdir()
+    (store.directory / "journal").write_bytes(b"in the way")
+    told: list[bool] = []
+    recorder.start()
+
+    recorder.record(a_hit(1), told.append)
+    turns.wait()
+    recorder.stop()
+
+    assert [False] == told
+    assert (0, 1) == (recorder.recorded, recorder.lost)
+    assert caplog.messages[-1].startswith("hits: answered but not recorded hits=1 reason=")
+
+
+def test_a_corrupt_file_is_set_aside_when_the_judge_finds_it(
+    store: Store, turns: Turns, recorder: HitRecorder
+) -> None:
+    """Old rows that are damaged do not disturb writing; the judge, who reads them, tells."""
+    told: list[bool] = []
+    recorder.start()
+    recorder.record(a_hit(1), told.append)
+    turns.wait()
+
+    recorder.distrust(StoreCorrupt(store.directory / "hits.db", hits_place(store), "damaged"))
     recorder.record(a_hit(2), told.append)
     turns.wait()
     recorder.stop()
 
-    assert [False, True] == told
-    assert (1, 1) == (recorder.recorded, recorder.lost)
-    assert [
-        f'hits: answered but not recorded hits=1 reason="{path}: file is not a database"'
-    ] == caplog.messages
-    assert [a_hit(2)] == on_disk(store)
+    assert [True, True] == told
+    assert 1 == len([*store.directory.glob("hits.db.corrupt-*Z")])
+    assert {a_hit(1).hit_id, a_hit(2).hit_id} == {hit.hit_id for hit in on_disk(store)}
 
 
-def test_a_locked_store_does_not_hold_readers_up(
+def test_what_waits_is_counted(turns: Turns, recorder: HitRecorder) -> None:
+    """So that whoever reads requests can pause in time."""
+    for number in range(3):
+        recorder.record(a_hit(number), lambda _: None)
+    before = recorder.waiting
+    recorder.start()
+    turns.wait()
+    recorder.stop()
+
+    assert (3, 0) == (before, recorder.waiting)
+
+
+def test_a_fault_of_ours_loses_a_hit_and_not_the_thread(
     store: Store, turns: Turns, recorder: HitRecorder
 ) -> None:
-    """After 250 ms the hit is answered without a record."""
+    """Whatever a hit holds, those who wait are told, and its neighbours are recorded."""
     told: list[bool] = []
-    with closing(store.hit_log()) as other, other._database.transaction():
-        recorder.start()
-        recorder.record(a_hit(), told.append)
-        turns.wait()
-    recorder.stop()
 
-    assert [False] == told
-    assert recorder.lost == 1
-
-
-def test_a_fault_of_ours_loses_a_batch_and_not_the_thread(
-    turns: Turns, recorder: HitRecorder
-) -> None:
-    """Whatever a hit holds, those who wait are told."""
-    told: list[bool] = []
+    recorder.record(a_hit(1, user_agent="\ud800"), told.append)  # cannot be written as UTF-8
+    recorder.record(a_hit(2), told.append)
     recorder.start()
-
-    recorder.record(a_hit(user_agent="\ud800"), told.append)  # cannot be written as UTF-8
-    turns.wait()
-    recorder.record(a_hit(), told.append)
-    turns.wait()
     recorder.stop()
+    turns.run()
 
     assert [False, True] == told
+    assert [a_hit(2)] == on_disk(store)
+    assert (1, 1) == (recorder.recorded, recorder.lost)
 
 
 def test_one_clients_fault_is_not_its_neighbours(

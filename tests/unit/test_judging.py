@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, fail
 from openclick.events import Event, make_event
 from openclick.hits import Hit
 from openclick.instants import SECOND
-from openclick.store import JudgeCursor, Registry, Store, StoreFault, open_store
+from openclick.store import FIRST_CURSOR, JudgeCursor, Registry, Store, StoreFault, open_store
 from openclick.verdicts import Visitor
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.judge import Judge
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def docket(store: Store) -> Iterator[Docket]:
     """Return the judge's work on that store."""
-    made = Docket(store, Judge(packaged_rules()), lambda: NOW)
+    made = Docket(store, Judge(packaged_rules()), lambda: NOW, lambda _fault: None)
     yield made
     made.close()
 
@@ -63,10 +63,10 @@ def events(registry: Registry) -> list[Event]:
     return [logged.event for logged in registry.events.many_after(0, 10_000)]
 
 
-def file_id(store: Store) -> str:
-    """Return the name of the present hits.db."""
+def place(store: Store, position: int, number: int | None = None) -> JudgeCursor:
+    """Return the place of hit `number` (without one: `position`) in the present hits.db."""
     with closing(store.hit_reader()) as reader:
-        return reader.file_id()
+        return JudgeCursor(reader.file_id(), position, a_hit(number or position).hit_id)
 
 
 # --- Docket
@@ -74,19 +74,19 @@ def file_id(store: Store) -> str:
 
 def test_no_file_yet(docket: Docket, registry: Registry) -> None:
     """Before the first hit there is nothing to read, and no fault."""
-    assert docket.last_position(registry) == 0
+    assert docket.newest(registry) == FIRST_CURSOR
 
 
 def test_hits_become_verdicts_and_events(store: Store, docket: Docket, registry: Registry) -> None:
     """In order; a dropped one leaves a verdict and no event."""
     put_hits(store, a_hit(1), a_hit(2, user_agent="curl/8"), an_open(3))
 
-    assert docket.last_position(registry) == 3
+    assert docket.newest(registry) == place(store, 3)
     assert docket.judge_up_to(registry, 3) == 3
 
     assert ["evt_" + f"{n:032x}" for n in (1, 3)] == [e.event_id for e in events(registry)]
     assert an_event(1) == events(registry)[0]
-    assert JudgeCursor(file_id(store), 3) == registry.events.judge_cursor()
+    assert place(store, 3) == registry.events.judge_cursor()
 
 
 def test_a_proxys_event_names_it(store: Store, docket: Docket, registry: Registry) -> None:
@@ -155,11 +155,11 @@ def test_another_file_is_read_from_its_beginning(
         path.unlink()
     put_hits(store, a_hit(7))
 
-    assert docket.last_position(registry) == 1
+    assert docket.newest(registry) == place(store, 1, 7)
     docket.judge_up_to(registry, 1)
 
     assert [an_event(n) for n in (1, 2, 3, 7)] == events(registry)
-    assert JudgeCursor(file_id(store), 1) == registry.events.judge_cursor()
+    assert place(store, 1, 7) == registry.events.judge_cursor()
 
 
 def test_an_older_copy_is_read_from_its_beginning(
@@ -176,7 +176,7 @@ def test_an_older_copy_is_read_from_its_beginning(
     (store.directory / "hits.db").write_bytes(backup)
     put_hits(store, a_hit(8))
 
-    docket.judge_up_to(registry, docket.last_position(registry))
+    docket.judge_up_to(registry, docket.newest(registry).position)
 
     assert [an_event(n) for n in (1, 2, 3, 4, 8)] == events(registry)
 
@@ -235,7 +235,7 @@ def test_a_burst_after_a_restart(store: Store, registry: Registry) -> None:
     """What was judged before is read from the file: the third link makes no reader of the rest."""
     put_hits(store, *a_burst(1))
     for position in (1, 2, 3):
-        docket = Docket(store, Judge(packaged_rules()), lambda: NOW)
+        docket = Docket(store, Judge(packaged_rules()), lambda: NOW, lambda _fault: None)
         docket.judge_up_to(registry, position)
         docket.close()
 
@@ -321,7 +321,7 @@ def work_of_a_flood(directory: Path, hits: int) -> tuple[int, int]:
         store,
         *(a_hit(n, link_index=n % 9, received_at=NOW + n * 2_000) for n in range(1, hits + 1)),
     )
-    docket = Docket(store, Judge(packaged_rules()), lambda: NOW)
+    docket = Docket(store, Judge(packaged_rules()), lambda: NOW, lambda _fault: None)
     lines = steps = 0
 
     def trace(_frame: FrameType, event: str, _argument: object) -> Any:

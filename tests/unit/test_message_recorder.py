@@ -97,6 +97,36 @@ def test_store_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     )
 
 
+def test_a_corrupt_file_is_set_aside(
+    store: Store, idle: MessageRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mail is tracked again at once; what was in the file is kept under another name."""
+    path = store.directory / "messages.db"
+    path.write_bytes(b"no database" * 100)
+    idle.start()
+
+    idle.record(row(1)).wait(10)
+    idle.stop()
+
+    [aside] = store.directory.glob("messages.db.corrupt-*")
+    assert row(1) == on_disk(store)
+    assert b"no database" * 100 == aside.read_bytes()
+    assert any(
+        text.startswith(f"store: corrupt file set aside file={aside} ") for text in caplog.messages
+    )
+
+
+def test_a_deleted_file_is_noticed(store: Store, recorder: MessageRecorder) -> None:
+    """SQLite would go on writing where nobody reads; the row is written into a new file."""
+    recorder.record(row(1)).wait(10)
+    for path in store.directory.glob("messages.db*"):
+        path.unlink()
+
+    recorder.record(row(2)).wait(10)
+
+    assert row(2) == on_disk(store, 2)
+
+
 def test_who_gives_up_leaves_an_untouched_row(store: Store, idle: MessageRecorder) -> None:
     """A row that commits after its mail went out as it came is corrected."""
     ticket = idle.record(row(1))

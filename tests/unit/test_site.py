@@ -8,12 +8,14 @@ import pytest
 
 from openclick.hits import MAX_HEADER_CHARS, Hit
 from openclick.keys import KeyDirectory, rotate_keys
+from openclick.settings import StoreSettings
 from openclick.store import Store, open_store
 from openclick.tokens import KeyRing, Kind, Token
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import FieldMap, HitRequest
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
 from openclick_sidecar.waiting_room import WaitingRoom
@@ -36,7 +38,8 @@ class World:
         self.keys = KeyDirectory(str(self.key_directory), self.clock.monotonic)
         self.store: Store = open_store(f"sqlite:{directory}")
         self.turns = Turns()
-        self.recorder = HitRecorder(self.store, self.turns)
+        keeper = keeper_for(self.store, StoreSettings(), lambda: 30)
+        self.recorder = HitRecorder(keeper, self.turns)
         self.room = WaitingRoom()
         self.counters = HitCounters()
         self.site = self.site_with(self.keys)
@@ -124,7 +127,8 @@ def test_open_is_recorded_before_it_is_answered(world: World) -> None:
 )
 def test_store_cannot_take_it(world: World, kind: Kind, token: Token, answer: Answer) -> None:
     """The link is answered all the same, and the loss is counted (DESIGN 1.3, 1.4)."""
-    (world.store.directory / "hits.db").write_bytes(b"not a database" * 100)
+    (world.store.directory / "hits.db").mkdir()
+    (world.store.directory / "journal").write_bytes(b"in the way")
     world.ask(world.seal(kind, token))
 
     world.run_recorder()
@@ -396,6 +400,7 @@ def test_a_hit_is_in_the_waiting_room_until_its_fate_is_known(world: World) -> N
 def test_a_loss_is_remembered(world: World) -> None:
     """For /readyz."""
     (world.store.directory / "hits.db").mkdir()
+    (world.store.directory / "journal").write_text("in the way")
     world.ask(world.seal(Kind.CLICK, CLICK))
 
     world.run_recorder()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from openclick.store import Store, StoreFault, StoreTooNew, open_store
+from openclick.store import Store, StoreCorrupt, StoreFault, StoreTooNew, open_store
 from openclick.store.database import Database, open_reading, open_writing
 from unit.samples import a_domain, a_hit, a_message
 
@@ -179,6 +179,29 @@ def test_corrupt_file_is_named(
 
     with pytest.raises(StoreFault, match=rf"{store.directory}/{name}: file is not a database"):
         side[name](store)
+
+
+def test_a_corrupt_registry_says_what_to_do(store: Store) -> None:
+    """It holds what only the admin knows, so it is not set aside by itself (ADR 0008)."""
+    (store.directory / "openclick.db").write_bytes(b"this is no database " * 400)
+
+    with pytest.raises(StoreCorrupt, match="put a back-up in their place"):
+        store.registry(owner=True)
+
+
+@FILES
+def test_a_file_that_was_replaced_is_noticed(store: Store, name: str) -> None:
+    """By its device and inode, and by those of its write-ahead log."""
+    with closing(WRITERS[name](store)), closing(READERS[name](store)) as reader:
+        before = reader.moved
+        (store.directory / f"{name}-wal").rename(store.directory / "old-wal")
+        without_log = reader.moved
+        (store.directory / "old-wal").rename(store.directory / f"{name}-wal")
+        (store.directory / name).rename(store.directory / "old")
+        gone = reader.moved
+        (store.directory / name).write_bytes(b"another")
+
+        assert [False, True, True, True] == [before, without_log, gone, reader.moved]
 
 
 def test_damage_inside_a_file_is_named(store: Store) -> None:

@@ -442,7 +442,7 @@ def test_no_row_no_edit(milter: Milter, caplog: pytest.LogCaptureFixture) -> Non
     milter.stop()
     for path in milter.directory.glob("messages.db*"):
         path.unlink()
-    (milter.directory / "messages.db").write_bytes(b"no database" * 100)
+    (milter.directory / "messages.db").mkdir()
     housekeeping = Housekeeping(milter.counters, lambda: 400, lambda: NOW, NOW)
     milter.change(recorder=MessageRecorder(milter.store, housekeeping, time.monotonic))
     milter.start()
@@ -451,7 +451,7 @@ def test_no_row_no_edit(milter: Milter, caplog: pytest.LogCaptureFixture) -> Non
 
     assert Edits((Removal(CONTROL[0], 1),)) == edits
     (told,) = lines(caplog)
-    assert re.match(rf'{QUEUE_ID}: untouched reason=".*messages\.db: file is not a database"', told)
+    assert re.match(rf'{QUEUE_ID}: untouched reason=".*messages\.db: unable to open database', told)
 
 
 def test_no_key(milter: Milter) -> None:

@@ -13,19 +13,41 @@ Nothing outside this package knows SQL.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from openclick.instants import Instant
+from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.database import BUSY_SECONDS
-from openclick.store.events import JudgeCursor, Judgement, LoggedEvent
-from openclick.store.faults import StoreFault, StoreTooNew
+from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
+from openclick.store.faults import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreFault,
+    StoreMoved,
+    StoreTooNew,
+)
+from openclick.store.hits import FILE_NAME as HITS_NAME
 from openclick.store.hits import HitLog, HitReader
+from openclick.store.inspection import (
+    SCHEMAS,
+    FileReport,
+    inspect,
+    inspect_directory,
+    migrate_file,
+    require_known_schema,
+)
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
+from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 
 __all__ = [
+    "FIRST_CURSOR",
+    "FileReport",
     "Heartbeat",
     "HitLog",
     "HitReader",
+    "HitWreck",
     "JudgeCursor",
     "Judgement",
     "LoggedEvent",
@@ -33,9 +55,14 @@ __all__ = [
     "MessageReader",
     "Registry",
     "RegistryReader",
+    "Salvaged",
     "Store",
+    "StoreBusy",
+    "StoreCorrupt",
     "StoreFault",
+    "StoreMoved",
     "StoreTooNew",
+    "keep_rights",
     "open_store",
 ]
 
@@ -46,9 +73,12 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def registry(self, *, owner: bool = False) -> Registry:
-        """Open openclick.db to write; `owner` for the sidecar, which alone checkpoints it."""
-        return Registry(self.directory, owner=owner)
+    def registry(self, *, owner: bool = False, create: bool = True) -> Registry:
+        """Open openclick.db to write; `owner` for the sidecar, which alone checkpoints it.
+
+        Without `create` a missing file is a fault.
+        """
+        return Registry(self.directory, owner=owner, create=create)
 
     def registry_reader(self) -> RegistryReader:
         """Open openclick.db to read domains."""
@@ -62,6 +92,45 @@ class Store:
         """Open messages.db to read; `busy_seconds` is how long a read may wait for a lock."""
         return MessageReader(self.directory, busy_seconds)
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of the store's files, in the order in which they are backed up.
+
+        Verdicts first, hits after them: so a hit in the copy may lack its verdict, which the judge
+        makes again, and a verdict never lacks the hit.
+        """
+        return tuple(SCHEMAS)
+
+    def inspect_directory(self) -> tuple[str, ...]:
+        """Return what is wrong with the directory's rights.  Raises StoreFault: it is not there."""
+        return inspect_directory(self.directory)
+
+    def inspect(self, name: str) -> FileReport:
+        """Look at one file: schema, damage, rights, sizes; this reads the whole file."""
+        return inspect(self.directory, name)
+
+    def many_set_aside(self) -> list[Path]:
+        """Return the corrupt files that were set aside and that nobody has removed yet."""
+        return many_set_aside(self.directory)
+
+    def require_known_schema(self, name: str) -> None:
+        """Raise StoreTooNew where a file was written by a newer OpenClick.
+
+        Raises StoreFault where it cannot be read.
+        """
+        require_known_schema(self.directory, name)
+
+    def migrate(self, name: str) -> tuple[int, int] | None:
+        """Bring a file to the newest schema; return the schema it had, and the one it has.
+
+        None where there is no such file.  Raises StoreFault, StoreTooNew among others.
+        """
+        return migrate_file(self.directory, name)
+
+    def back_up(self, name: str, target: Path, on_progress: OnProgress) -> None:
+        """Copy a file while it is in use, with its rights.  Raises StoreFault."""
+        back_up_file(self.directory / name, target, on_progress)
+
     def hit_log(self) -> HitLog:
         """Open hits.db to write; the recorder's alone."""
         return HitLog(self.directory)
@@ -69,6 +138,42 @@ class Store:
     def hit_reader(self) -> HitReader:
         """Open hits.db to read."""
         return HitReader(self.directory)
+
+    def has_hits(self) -> bool:
+        """Tell whether there is a hits.db: the recorder makes it with the first hit.
+
+        True where nobody can tell, so that whoever opens it learns why.
+        """
+        try:
+            os.stat(self.directory / HITS_NAME)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def holds_hits(self, path: Path) -> bool:
+        """Tell whether `path`, which a fault names, is hits.db."""
+        return path == self.directory / HITS_NAME
+
+    def hit_wreck(self, path: Path) -> HitWreck:
+        """Open a hits.db that `set_aside` has renamed, to save hits from it."""
+        return open_wreck(path)
+
+    def set_aside(self, fault: StoreCorrupt, now: Instant) -> Path | None:
+        """Rename a corrupt file, and return its new name; None where it is not there any more.
+
+        Called by the file's writing side alone, which then makes a new one.  Raises StoreFault.
+        """
+        return set_aside(fault, now)
+
+    def judge_cursor(self) -> JudgeCursor:
+        """Return how far the judge has read hits.db.  Raises StoreFault."""
+        reader = self.registry_reader()
+        try:
+            return reader.judge_cursor()
+        finally:
+            reader.close()
 
 
 def open_store(url: str) -> Store:

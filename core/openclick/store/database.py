@@ -3,7 +3,8 @@
 Called by the store's other modules only; the one importer of sqlite3 beside them.  Promises: a
 file is WAL and synchronous=FULL before the first write (a commit that returned survives a power
 cut); it is 0660 whatever the umask; a file newer than the code is refused; every sqlite3 error
-leaves as a StoreFault that names the file.
+leaves as a StoreFault that names the file; a file that was deleted or replaced under an open
+connection is noticed, since SQLite itself would go on writing into what nobody can find any more.
 
 Limits: a reader's connection cannot checkpoint and cannot create a file.  Connections are not
 bound to a thread, but one is used by one thread at a time.
@@ -12,30 +13,68 @@ bound to a thread, but one is used by one thread at a time.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
-from openclick.store.faults import StoreFault, StoreTooNew
+from openclick.store.faults import Place, StoreBusy, StoreCorrupt, StoreFault, StoreMoved
+from openclick.store.migrations import is_behind, migrate, require_newest
 
 BUSY_SECONDS = 5.0
 """How long the command and the registry wait for the other side's commit."""
 
-_FILE_MODE = 0o660
+FILE_MODE = 0o660
+"""The store's files are for the owner and the group of both daemons."""
+
 _RETRY_SECONDS = 0.01
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Database:
-    """A connection to one file, and what is common to all of them."""
+    """A connection to one file, and what is common to all of them.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    `advice` ends the message of a file that is corrupt: what the admin is to do.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, place: Place | None, advice: str = ""
+    ) -> None:
         self.path = path
+        self.place = place
         self._connection = connection
+        self._advice = advice
+        self._log_path = path.with_name(f"{path.name}-wal")
+        self._log_place: Place | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the path names another file by now, or none; or its write-ahead log's does."""
+        return self.is_displaced or place_of(self._log_path) != self._log_place
+
+    @property
+    def is_displaced(self) -> bool:
+        """Whether the path names another file by now, or none."""
+        return place_of(self.path) != self.place
+
+    def watch_log(self) -> None:
+        """Remember the write-ahead log too, which holds the last commits.
+
+        While a connection is open SQLite neither deletes it nor makes another one.
+        """
+        self._log_place = place_of(self._log_path)
+
+    def require_place(self) -> None:
+        """Raise StoreMoved unless what this connection writes to is what the paths name."""
+        if not self.moved:
+            return
+        if not self.is_displaced:
+            # Only the log is gone: what it holds is brought into the file while it is still open.
+            with self.reading() as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        raise StoreMoved(f"{self.path}: was deleted or replaced while it was open")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -43,7 +82,13 @@ class Database:
         try:
             yield self._connection
         except sqlite3.Error as error:
-            raise StoreFault(f"{self.path}: {error}") from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: sqlite3.Error) -> StoreFault:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _CORRUPT:
+            return StoreCorrupt(self.path, self.place, f"{error}{self._advice}")
+        return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreFault)(f"{self.path}: {error}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -67,16 +112,23 @@ class Database:
 
 
 def open_writing(
-    path: Path, schema: str, *, busy_seconds: float = BUSY_SECONDS, checkpoints: bool = True
+    path: Path,
+    schema: str,
+    *,
+    busy_seconds: float = BUSY_SECONDS,
+    checkpoints: bool = True,
+    advice: str = "",
+    create: bool = True,
 ) -> Database:
-    """Open `path` to write, create it where it is missing, bring it to the newest schema.
+    """Open `path` to write, `create` it where it is missing, bring it to the newest schema.
 
     `schema` names the folder of numbered migrations.  `checkpoints` is False for a process that is
     not the file's owner: SQLite before 3.51.3 has a race when two processes checkpoint.  Raises
     StoreFault.
     """
-    _create(path)
-    database = _connect(path, "rw", busy_seconds)
+    if create:
+        _create(path)
+    database = connect(path, "rw", busy_seconds, advice)
     with _closed_on_fault(database):
         with database.reading() as connection:
             _enter_wal(connection, busy_seconds)
@@ -84,28 +136,37 @@ def open_writing(
             connection.execute("PRAGMA foreign_keys = ON")
             if not checkpoints:
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
-        _migrate(database, schema)
+            behind = is_behind(path, connection, schema)
+        if behind:
+            with database.transaction() as connection:
+                migrate(connection, schema)
+        database.watch_log()
     return database
 
 
-def open_reading(path: Path, schema: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:
+def open_reading(
+    path: Path, schema: str, *, busy_seconds: float = BUSY_SECONDS, advice: str = ""
+) -> Database:
     """Open `path` read-only.
 
     Raises StoreFault, also where the file's schema is not the one this code knows: its owner
     migrates it, a reader waits for that.
     """
-    database = _connect(path, "ro", busy_seconds)
-    newest = _newest(schema)
+    database = connect(path, "ro", busy_seconds, advice)
     with _closed_on_fault(database):
         with database.reading() as connection:
-            version = _version(connection)
-        if version > newest:
-            raise _too_new(path, version, newest)
-        if version < newest:
-            raise StoreFault(
-                f"{path}: has schema {version}; its owner has not brought it to {newest}"
-            )
+            require_newest(path, connection, schema)
+        database.watch_log()
     return database
+
+
+def place_of(path: Path) -> Place | None:
+    """Return which file stands at `path`, None where none does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return Place(status.st_dev, status.st_ino)
 
 
 def _enter_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
@@ -139,18 +200,23 @@ def _closed_on_fault(database: Database) -> Iterator[None]:
 
 def _create(path: Path) -> None:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except FileExistsError:
         return
     except OSError as error:
         raise StoreFault(f"{path}: cannot be created: {error.strerror}") from error
     try:
-        os.fchmod(descriptor, _FILE_MODE)
+        os.fchmod(descriptor, FILE_MODE)
     finally:
         os.close(descriptor)
 
 
-def _connect(path: Path, mode: str, busy_seconds: float) -> Database:
+def connect(path: Path, mode: str, busy_seconds: float, advice: str = "") -> Database:
+    """Open a file as it is, whatever its schema; `mode` is SQLite's, "ro" or "rw".
+
+    Raises StoreFault.
+    """
+    place = place_of(path)
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}",
@@ -162,7 +228,11 @@ def _connect(path: Path, mode: str, busy_seconds: float) -> Database:
     except sqlite3.Error as error:
         raise StoreFault(f"{path}: {error}{_why_unopened(path)}") from error
     connection.row_factory = sqlite3.Row
-    return Database(path, connection)
+    database = Database(path, connection, place, advice)
+    if database.is_displaced:  # between the two steps above
+        database.close()
+        raise StoreMoved(f"{path}: was replaced while it was being opened")
+    return database
 
 
 def _why_unopened(path: Path) -> str:
@@ -170,54 +240,3 @@ def _why_unopened(path: Path) -> str:
     if not path.exists():
         return " (there is no such file)"
     return "" if os.access(path, os.R_OK | os.W_OK) else " (permission denied)"
-
-
-def _migrate(database: Database, schema: str) -> None:
-    newest = _newest(schema)
-    with database.reading() as connection:
-        version = _version(connection)
-    if version > newest:
-        raise _too_new(database.path, version, newest)
-    if version == newest:
-        return
-    with database.transaction() as connection:
-        # Read again: another process may have migrated while this one waited for the lock.
-        for number in range(_version(connection) + 1, newest + 1):
-            for statement in _statements(_migrations(schema)[number]):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _too_new(path: Path, version: int, newest: int) -> StoreTooNew:
-    return StoreTooNew(
-        f"{path}: has schema {version}, this OpenClick knows {newest}; need a newer OpenClick, "
-        "or a back-up from before the upgrade"
-    )
-
-
-def _migrations(schema: str) -> dict[int, str]:
-    folder = resources.files("openclick.store") / "schema" / schema
-    return {
-        int(match[1]): entry.read_text(encoding="utf-8")
-        for entry in folder.iterdir()
-        if (match := re.fullmatch(r"(\d{4})_\w+\.sql", entry.name))
-    }
-
-
-def _newest(schema: str) -> int:
-    return max(_migrations(schema))
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a migration one by one, since executescript would commit."""
-    pending = ""
-    for text_line in script.splitlines(keepends=True):
-        pending += text_line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""

@@ -27,10 +27,18 @@ class Judgement:
 
 @dataclass(frozen=True)
 class JudgeCursor:
-    """How far the judge has read which hits.db."""
+    """How far the judge has read which hits.db, and which hit stands there.
+
+    `hit_id` is empty at first, and where a cursor was written before it was kept; such a cursor
+    names no hit, and reading starts over.
+    """
 
     file_id: str
     position: int
+    hit_id: bytes = b""
+
+
+FIRST_CURSOR = JudgeCursor("", 0)
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,17 @@ class EventLog:
 
     def judge_cursor(self) -> JudgeCursor:
         """Return how far the judge has come; position 0 of no file at first."""
+        return read_judge_cursor(self._database)
+
+    def judged(self, hit_ids: Sequence[bytes]) -> set[bytes]:
+        """Return which of these hits have a verdict already."""
+        marks = ", ".join("?" * len(hit_ids))
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT file_id, position FROM cursors WHERE name = ?", (_JUDGE,)
-            ).fetchone()
-        return JudgeCursor(row["file_id"], row["position"]) if row else JudgeCursor("", 0)
+            rows = connection.execute(
+                f"SELECT hit_id FROM verdicts WHERE hit_id IN ({marks})",  # noqa: S608 - marks only
+                tuple(hit_ids),
+            ).fetchall()
+        return {row["hit_id"] for row in rows}
 
     def record_judgements(
         self, judgements: Sequence[Judgement], cursor: JudgeCursor, judged_at: Instant
@@ -71,8 +85,9 @@ class EventLog:
                     if judgement.event:
                         _insert_event(connection, judgement.event)
             connection.execute(
-                "INSERT OR REPLACE INTO cursors (name, file_id, position) VALUES (?, ?, ?)",
-                (_JUDGE, cursor.file_id, cursor.position),
+                "INSERT OR REPLACE INTO cursors (name, file_id, position, hit_id) "
+                "VALUES (?, ?, ?, ?)",
+                (_JUDGE, cursor.file_id, cursor.position, cursor.hit_id),
             )
         return made
 
@@ -118,6 +133,15 @@ class EventLog:
         with self._database.reading() as connection:
             rows = connection.execute(f"SELECT * FROM events {rest}", values).fetchall()  # noqa: S608
         return [LoggedEvent(row["seq"], _from_row(row)) for row in rows]
+
+
+def read_judge_cursor(database: Database) -> JudgeCursor:
+    """Return how far the judge has come, for whoever may read openclick.db."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT file_id, position, hit_id FROM cursors WHERE name = ?", (_JUDGE,)
+        ).fetchone()
+    return JudgeCursor(row["file_id"], row["position"], row["hit_id"]) if row else FIRST_CURSOR
 
 
 def _insert_verdict(

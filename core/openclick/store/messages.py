@@ -50,10 +50,13 @@ class MessageLog:
         """Write rows in one transaction; on return they are on disk.
 
         A row with the same email_id and copy is replaced.  Raises StoreFault, and then none of
-        them is written.
+        them is written; StoreMoved where the file was deleted or replaced, before the commit or
+        after it, and then they are to be written again.
         """
+        self._database.require_place()
         with self._database.transaction() as connection:
             connection.executemany(_UPSERT, [_to_row(message) for message in messages])
+        self._database.require_place()
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the heartbeat row anew.  Raises StoreFault."""
@@ -106,6 +109,11 @@ class MessageReader:
         self._database: Database = open_reading(
             directory / FILE_NAME, _SCHEMA, busy_seconds=busy_seconds
         )
+
+    @property
+    def moved(self) -> bool:
+        """Whether another file stands in this one's place by now: open that one, and read on."""
+        return self._database.moved
 
     def maybe_message(self, email_id: bytes, copy: bytes) -> Message | None:
         """Return the row of one copy, or None where a successful read finds none."""

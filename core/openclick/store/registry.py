@@ -11,11 +11,17 @@ from pathlib import Path
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.domains import DomainBook, DomainView
-from openclick.store.events import EventLog
+from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
+from openclick.store.retention import Retention
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
 _SCHEMA = "openclick"
+_ADVICE = (
+    "; it holds domains and webhooks, so it is never set aside by itself: hits are recorded and "
+    "wait to be judged; stop the sidecar, move openclick.db and its -wal and -shm out of the way, "
+    "put a back-up in their place (see: openclick store backup), start the sidecar"
+)
 
 
 class Registry:
@@ -24,12 +30,20 @@ class Registry:
     `owner` is True for the sidecar, which alone checkpoints; the command leaves that to it.
     """
 
-    def __init__(self, directory: Path, *, owner: bool) -> None:
-        self._database = open_writing(directory / FILE_NAME, _SCHEMA, checkpoints=owner)
+    def __init__(self, directory: Path, *, owner: bool, create: bool) -> None:
+        self._database = open_writing(
+            directory / FILE_NAME, _SCHEMA, checkpoints=owner, advice=_ADVICE, create=create
+        )
         self.domains = DomainBook(self._database)
         self.webhooks = WebhookBook(self._database)
         self.events = EventLog(self._database)
         self.deliveries = DeliveryBook(self._database)
+        self.retention = Retention(self._database)
+
+    @property
+    def moved(self) -> bool:
+        """Whether another file stands in this one's place by now: open that one, and go on."""
+        return self._database.moved
 
     def close(self) -> None:
         """Close the file."""
@@ -37,11 +51,22 @@ class Registry:
 
 
 class RegistryReader:
-    """The milter's side: the domains, read-only."""
+    """Read-only: the domains for the milter, the judge's cursor for the recorder."""
 
     def __init__(self, directory: Path) -> None:
-        self._database = open_reading(directory / FILE_NAME, _SCHEMA, busy_seconds=0.5)
+        self._database = open_reading(
+            directory / FILE_NAME, _SCHEMA, busy_seconds=0.5, advice=_ADVICE
+        )
         self.domains = DomainView(self._database)
+
+    @property
+    def moved(self) -> bool:
+        """Whether another file stands in this one's place by now: open that one, and read on."""
+        return self._database.moved
+
+    def judge_cursor(self) -> JudgeCursor:
+        """Return how far the judge has come.  Raises StoreFault."""
+        return read_judge_cursor(self._database)
 
     def close(self) -> None:
         """Close the file."""

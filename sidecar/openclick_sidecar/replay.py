@@ -1,0 +1,79 @@
+"""Takes hits from the journal back into the store, a small transaction at a time.
+
+Called by `keeper` between batches.  Promises: how far a file has been read is committed with the
+rows it gave, so that a crash neither doubles nor loses any; a file is removed when all of it is in
+the store, and only then forgotten there; a hit keeps its hit_id.  Limits: a line that is not what
+was written costs its own hit, which is counted and said.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openclick.logs import line
+from openclick.store import HitLog, StoreFault
+from openclick_sidecar.journal import Journal, Page, read_page
+
+log = logging.getLogger(__name__)
+
+_STEP_HITS = 256
+
+
+@dataclass
+class Replay:
+    """The journal's way back; `replayed` and `unreadable` count hits since the start."""
+
+    journal: Journal
+    replayed: int = 0
+    unreadable: int = 0
+    _files: deque[Path] = field(default_factory=deque)
+    _offset: int | None = None
+
+    def look(self) -> None:
+        """Look for files; those that the store took in already do not come again."""
+        self._files = deque(self.journal.files())
+        self._offset = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to take back."""
+        return bool(self._files)
+
+    def step(self, hit_log: HitLog) -> None:
+        """Take back some hits, or remove a file that is done.  Raises StoreFault."""
+        path = self._files[0]
+        try:
+            if self._offset is None:
+                self._offset = hit_log.replayed(path.name)
+            page = read_page(path, self._offset, _STEP_HITS)
+            if page is not None:
+                self._take_back(hit_log, path, page)
+            if page is None or page.last:
+                self._next()
+        except OSError as error:
+            log.error(line("journal", "cannot be read", file=path, reason=error.strerror))
+            self._next()
+        except StoreFault:
+            raise
+        except Exception:  # the file stays; the next look begins with it anew
+            log.exception(line("journal", "internal error", file=path))
+            self._next()
+
+    def _take_back(self, hit_log: HitLog, path: Path, page: Page) -> None:
+        if page.end != self._offset:
+            hit_log.append_replayed(page.hits, path.name, page.end)
+            self._offset = page.end
+            self.replayed += len(page.hits)
+            self.unreadable += page.unreadable
+        if page.unreadable:
+            log.error(line("journal", "damaged, hits lost", file=path, hits=page.unreadable))
+        if page.last:
+            self.journal.remove(path)
+            hit_log.forget_journal(path.name)
+
+    def _next(self) -> None:
+        self._files.popleft()
+        self._offset = None

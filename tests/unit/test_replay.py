@@ -1,0 +1,198 @@
+"""From the journal into the store: every hit once, whenever the process dies."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from openclick.hits import Hit
+from openclick.store import HitLog, Store, StoreFault, open_store
+from openclick_sidecar.journal import Journal, encode
+from openclick_sidecar.replay import Replay
+from unit.samples import a_hit
+from unit.test_journal import a_journal
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return open_store(f"sqlite:{tmp_path}")
+
+
+@pytest.fixture
+def journal(store: Store) -> Journal:
+    """Return the journal beside it."""
+    return a_journal(store.directory / "journal")
+
+
+@pytest.fixture
+def hit_log(store: Store) -> Iterator[HitLog]:
+    """Return the store's writing side."""
+    with closing(store.hit_log()) as opened:
+        yield opened
+
+
+def on_disk(store: Store) -> list[Hit]:
+    """Return the hits in the store."""
+    with closing(store.hit_reader()) as reader:
+        return [hit for _, hit in reader.many_after(0, 10_000, 10_000)]
+
+
+def begin(journal: Journal) -> Replay:
+    """Return what a process that has just started would do with the journal."""
+    replay = Replay(journal)
+    replay.look()
+    return replay
+
+
+def finish(replay: Replay, hit_log: HitLog) -> None:
+    """Take everything back."""
+    while replay.pending:
+        replay.step(hit_log)
+
+
+def test_nothing_to_take_back(journal: Journal) -> None:
+    """The usual case: no directory even."""
+    assert not begin(journal).pending
+
+
+def test_hits_come_back_with_their_ids(store: Store, journal: Journal, hit_log: HitLog) -> None:
+    """In order, over several steps and files; then the files are gone."""
+    hits = [a_hit(number) for number in range(600)]
+    journal.append(hits[:500])
+    journal.close_file()
+    journal.append(hits[500:])
+    journal.close_file()
+    replay = begin(journal)
+
+    finish(replay, hit_log)
+
+    assert sorted(hits, key=str) == sorted(on_disk(store), key=str)
+    assert [] == journal.files()
+    assert (600, 0) == (replay.replayed, replay.unreadable)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_crash_between_steps_doubles_nothing(
+    store: Store, journal: Journal, hit_log: HitLog, steps: int
+) -> None:
+    """The offset is committed with the rows: the next process goes on from there."""
+    hits = [a_hit(number) for number in range(600)]
+    journal.append(hits)
+    journal.close_file()
+    before = begin(journal)
+    for _ in range(steps):
+        before.step(hit_log)
+
+    finish(begin(journal), hit_log)
+
+    assert hits == on_disk(store)
+
+
+def test_a_crash_before_the_file_is_removed_doubles_nothing(
+    store: Store, journal: Journal, hit_log: HitLog
+) -> None:
+    """All rows are in, the file is still there: it is removed, and that is all."""
+    journal.append([a_hit(1), a_hit(2)])
+    journal.close_file()
+    [path] = journal.files()
+    content = path.read_bytes()
+    hit_log.append_replayed([a_hit(1), a_hit(2)], path.name, len(content))
+
+    finish(begin(journal), hit_log)
+
+    assert [a_hit(1), a_hit(2)] == on_disk(store)
+    assert [] == journal.files()
+
+
+def test_a_step_that_fails_is_taken_again(store: Store, journal: Journal, hit_log: HitLog) -> None:
+    """A store that is locked meanwhile costs nothing but time."""
+    journal.append([a_hit(1)])
+    journal.close_file()
+    replay = begin(journal)
+    with closing(store.hit_log()) as other, other._database.transaction():
+        with pytest.raises(StoreFault):
+            replay.step(hit_log)
+        assert replay.pending
+
+    finish(replay, hit_log)
+
+    assert [a_hit(1)] == on_disk(store)
+
+
+def test_a_new_store_takes_the_whole_file(tmp_path: Path, journal: Journal) -> None:
+    """How far a file was read is known to the store that has its rows, and to no other."""
+    journal.append([a_hit(number) for number in range(300)])
+    journal.close_file()
+    with closing(open_store(f"sqlite:{tmp_path}").hit_log()) as first:
+        begin(journal).step(first)
+    for path in tmp_path.glob("hits.db*"):
+        path.unlink()
+
+    with closing(open_store(f"sqlite:{tmp_path}").hit_log()) as second:
+        finish(begin(journal), second)
+
+    assert [a_hit(number) for number in range(300)] == on_disk(open_store(f"sqlite:{tmp_path}"))
+
+
+def test_a_damaged_line_is_counted_and_said(
+    store: Store, journal: Journal, hit_log: HitLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs its own hit."""
+    journal.append([a_hit(1), a_hit(2)])
+    journal.close_file()
+    [path] = journal.files()
+    path.write_bytes(b"rubbish\n" + path.read_bytes())
+    replay = begin(journal)
+
+    finish(replay, hit_log)
+
+    assert [a_hit(1), a_hit(2)] == on_disk(store)
+    assert (2, 1) == (replay.replayed, replay.unreadable)
+    assert [f"journal: damaged, hits lost file={path} hits=1"] == caplog.messages
+
+
+def test_a_torn_end_is_not_worth_a_line(
+    store: Store, journal: Journal, hit_log: HitLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That hit was never answered."""
+    caplog.set_level(logging.INFO)
+    journal.append([a_hit(1)])
+    journal.close_file()
+    [path] = journal.files()
+    path.write_bytes(path.read_bytes() + encode(a_hit(2))[:30])
+
+    finish(begin(journal), hit_log)
+
+    assert [a_hit(1)] == on_disk(store)
+    assert [] == caplog.messages
+    assert [] == journal.files()
+
+
+def test_a_file_that_another_process_writes_is_left(
+    store: Store, journal: Journal, hit_log: HitLog
+) -> None:
+    """Its process will take it back, or the next one."""
+    journal.append([a_hit(1)])
+
+    finish(begin(a_journal(journal.directory)), hit_log)
+
+    assert [] == on_disk(store)
+    assert 1 == len(journal.files())
+
+
+def test_a_file_that_cannot_be_read_does_not_hold_up_the_next(
+    store: Store, journal: Journal, hit_log: HitLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line names it, and it stays for the admin."""
+    journal.append([a_hit(1)])
+    journal.close_file()
+    odd = journal.directory / "hits-00000000000000000000-00000000.v1.journal"
+    odd.mkdir()
+
+    finish(begin(journal), hit_log)
+
+    assert [a_hit(1)] == on_disk(store)
+    assert [f'journal: cannot be read file={odd} reason="Is a directory"'] == caplog.messages
