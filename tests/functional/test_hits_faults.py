@@ -250,7 +250,7 @@ class TestStore:
         """SQLite says so, the journal lies elsewhere; when there is room, the hits are events."""
         with (
             Installation() as installation,
-            memory_disk(installation.directory / "disk", 32 * MEBIBYTE) as disk,
+            memory_disk(installation.directory / "disk", 256 * MEBIBYTE) as disk,
         ):
             installation.state = disk / "state"
             journal = installation.directory / "journal"
@@ -274,13 +274,13 @@ class TestStore:
         """Before the disk is full: hits go to the journal, and the reserve stays free."""
         with (
             Installation() as installation,
-            memory_disk(installation.directory / "disk", 32 * MEBIBYTE) as disk,
+            memory_disk(installation.directory / "disk", 256 * MEBIBYTE) as disk,
         ):
             installation.state = disk / "state"
             journal = installation.directory / "journal"
             world = World(installation, journal_directory=str(journal), reserve_bytes=8 * MEBIBYTE)
             filler = disk / "filler"
-            filler.write_bytes(bytes(25 * MEBIBYTE))
+            filler.write_bytes(bytes(249 * MEBIBYTE))
             time.sleep(1)
 
             world.visit(1.0)
