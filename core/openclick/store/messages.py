@@ -230,5 +230,5 @@ def _from_row(row: sqlite3.Row) -> Message:
     )
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+# Made once: json.dumps makes an encoder for every call that names separators.
+_json = json.JSONEncoder(separators=(",", ":")).encode
