@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from bench.message_rows import TRACKING_DOMAIN, message_row, page
 from openclick.events import make_event
 from openclick.hits import Hit
-from openclick.ids import HIT_ID_BYTES
+from openclick.ids import HIT_RANDOM_BYTES, new_hit_id
 from openclick.instants import now
 from openclick.messages import Message
 from openclick.store import Judgement, open_store
@@ -70,10 +70,10 @@ def _judged(number: int) -> Iterator[Judgement]:
 
 
 def _hit(message: Message, number: int, kind: Kind) -> Hit:
-    is_click = kind is Kind.CLICK
+    is_click, received_at = kind is Kind.CLICK, now()
     return Hit(
-        hit_id=os.urandom(HIT_ID_BYTES),
-        received_at=now(),
+        hit_id=new_hit_id(received_at, os.urandom(HIT_RANDOM_BYTES)),
+        received_at=received_at,
         kind=kind,
         email_id=message.email_id,
         copy=message.copy,

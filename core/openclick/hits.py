@@ -16,7 +16,8 @@ from openclick.tokens import Kind
 class Hit:
     """One request that was answered.
 
-    `hit_id` has 16 random bytes, made before the first write; the event's id derives from it.
+    `hit_id` has 16 bytes in the order of time, 10 of them random (`ids.new_hit_id`), made before
+    the first write; the event's id derives from it.
     `headers` holds only the fields named in `JUDGED_HEADERS`, in lower case.
     """
 

@@ -13,8 +13,9 @@ from openclick.instants import Instant
 
 EMAIL_ID_BYTES = 16
 COPY_BYTES = 4
-HIT_ID_BYTES = 16
 UUID7_RANDOM_BYTES = 10
+HIT_RANDOM_BYTES = 10
+HIT_ID_BYTES = 6 + HIT_RANDOM_BYTES
 
 _EMAIL_ID = re.compile(r"email_([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\Z")
 
@@ -50,6 +51,15 @@ def parse_email_id(text: str) -> bytes:
     if match is None:
         raise ValueError(f"{text!r} is no email id: need email_ and a UUID in lower case")
     return uuid.UUID(match[1]).bytes
+
+
+def new_hit_id(received_at: Instant, randomness: bytes) -> bytes:
+    """Return 16 bytes: the instant in milliseconds, and 10 random bytes.
+
+    In the order of time, so that the indexes of verdicts and events grow at their end; with random
+    ids a million rows made a hit three times as dear to judge (docs/adr/0009).
+    """
+    return (received_at // 1000 & (1 << 48) - 1).to_bytes(6, "big") + randomness
 
 
 def event_id(hit_id: bytes) -> str:

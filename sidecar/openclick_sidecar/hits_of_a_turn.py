@@ -25,11 +25,18 @@ class RecordsHits(Protocol):
         """Hand a hit over; `on_done` tells whether it has reached a disk."""
 
 
+class RecordsManyHits(Protocol):
+    """What is needed of the recorder here."""
+
+    def record_many(self, hits: list[tuple[Hit, OnDone]]) -> None:
+        """Hand hits over; each one's function tells whether it has reached a disk."""
+
+
 class HitsOfATurn:
     """Keeps hits until `when_turn_ends` calls what it is given."""
 
     def __init__(
-        self, recorder: RecordsHits, when_turn_ends: Callable[[Callable[[], None]], object]
+        self, recorder: RecordsManyHits, when_turn_ends: Callable[[Callable[[], None]], object]
     ) -> None:
         self._recorder = recorder
         self._when_turn_ends = when_turn_ends
@@ -43,5 +50,4 @@ class HitsOfATurn:
 
     def _pass_on(self) -> None:
         hits, self._hits = self._hits, []
-        for hit, on_done in hits:
-            self._recorder.record(hit, on_done)
+        self._recorder.record_many(hits)

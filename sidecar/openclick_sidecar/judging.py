@@ -41,6 +41,7 @@ from openclick.verdicts import Verdict, Visitor
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.burst import WINDOW, bursts
 from openclick_sidecar.judge import Judge
+from openclick_sidecar.pace import Pace
 from openclick_sidecar.repeats import Repeats
 from openclick_sidecar.tally import VerdictTally
 
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BATCH = 500
+_BATCH = 200
 _AROUND = 5_000
 """So many hits on either side of a batch are searched for the rest of its bursts: a second of
 them, as long as no more than so many come in one."""
@@ -196,6 +197,7 @@ class Judging:
     hold_seconds: float
     monotonic: Callable[[], float]
     on_judged: Callable[[], None]
+    pace: Pace
     _held: deque[tuple[float, int]] = field(default_factory=deque)
     _known: JudgeCursor = FIRST_CURSOR
     _fault: str = ""
@@ -215,10 +217,15 @@ class Judging:
             self._complain(str(fault))
 
     async def _judge_all(self, position: int) -> None:
-        while await self.bookkeeper.run(
-            lambda registry: self.docket.judge_up_to(registry, position)
-        ):
+        while True:
+            began_at = self.monotonic()
+            judged = await self.bookkeeper.run(
+                lambda registry: self.docket.judge_up_to(registry, position)
+            )
+            if not judged:
+                return
             self.on_judged()
+            await self.pace.after(judged, self.monotonic() - began_at)
 
     def _complain(self, fault: str) -> None:
         if fault != self._fault:

@@ -80,14 +80,18 @@ class HitRecorder:
 
     def record(self, hit: Hit, on_done: OnDone) -> None:
         """Hand a hit over; `on_done` tells whether it reached the disk."""
+        self.record_many([(hit, on_done)])
+
+    def record_many(self, hits: list[tuple[Hit, OnDone]]) -> None:
+        """Hand hits over with one call to the thread; each one's function is told."""
         with self._changed:
             if not self._stopping:
-                self._waiting.append((hit, on_done))
+                self._waiting += hits
                 self._changed.notify()
                 return
-        # A connection that outlives the recorder: its reader is answered all the same.
-        self._keeper.losses.count(1, "the recorder has ended")
-        self._reactor.callFromThread(_tell, [(hit, on_done)], {hit.hit_id})
+        # Connections that outlive the recorder: their readers are answered all the same.
+        self._keeper.losses.count(len(hits), "the recorder has ended")
+        self._reactor.callFromThread(_tell, hits, {hit.hit_id for hit, _ in hits})
 
     def distrust(self, fault: StoreCorrupt) -> None:
         """Have hits.db set aside, which somebody else has found corrupt; from any thread."""

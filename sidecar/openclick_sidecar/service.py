@@ -35,6 +35,7 @@ from openclick_sidecar.judge import Judge
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
+from openclick_sidecar.pace import Pace
 from openclick_sidecar.patience import done_within
 from openclick_sidecar.post import Poster
 from openclick_sidecar.random_bytes import RandomBytes
@@ -104,6 +105,7 @@ class Sidecar:
             config.sidecar.hold_seconds,
             time.monotonic,
             on_judged=self._dispatch_soon,
+            pace=Pace(lambda: self._recorder.recorded, self._sleep),
         )
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
@@ -207,6 +209,9 @@ class Sidecar:
             },
             milter=milter,
         )
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        return deferLater(self._reactor, seconds, lambda: None)
 
     def _dispatch_soon(self) -> None:
         judging.detach("dispatcher", Deferred.fromCoroutine(self._dispatcher.tick()))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openclick.hits import JUDGED_HEADERS, MAX_HEADER_CHARS, Hit
-from openclick.ids import HIT_ID_BYTES
+from openclick.ids import HIT_RANDOM_BYTES, new_hit_id
 from openclick.instants import Instant
 from openclick.keys import KeyDirectory, KeyFault, KnownKeyFault
 from openclick.logs import line
@@ -118,10 +118,10 @@ class TrackingSite:
             log.debug(line("token", "refused", kind=kind.name.lower(), reason=fault))
 
     def _hit(self, kind: Kind, token: Token, tracking_domain: str, request: HitRequest) -> Hit:
-        fields = request.fields
+        fields, received_at = request.fields, self.now()
         return Hit(
-            hit_id=self.randomness(HIT_ID_BYTES),
-            received_at=self.now(),
+            hit_id=new_hit_id(received_at, self.randomness(HIT_RANDOM_BYTES)),
+            received_at=received_at,
             kind=kind,
             email_id=token.email_id,
             copy=token.copy,

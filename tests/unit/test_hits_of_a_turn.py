@@ -13,9 +13,9 @@ class Recorder:
     def __init__(self) -> None:
         self.hits: list[tuple[Hit, OnDone]] = []
 
-    def record(self, hit: Hit, on_done: OnDone) -> None:
-        """Keep a hit."""
-        self.hits.append((hit, on_done))
+    def record_many(self, hits: list[tuple[Hit, OnDone]]) -> None:
+        """Keep hits."""
+        self.hits += hits
 
 
 def done(_kept: bool) -> None:

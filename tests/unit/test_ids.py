@@ -11,6 +11,7 @@ from openclick.ids import (
     event_id,
     format_email_id,
     new_email_id,
+    new_hit_id,
     parse_email_id,
 )
 from unit.samples import EMAIL_ID, EMAIL_ID_TEXT, NOW
@@ -23,6 +24,15 @@ def test_email_id_is_a_uuid_of_version_7() -> None:
     assert 7 == raw.version
     assert uuid.RFC_4122 == raw.variant
     assert NOW // 1000 == raw.int >> 80
+
+
+def test_hit_ids_sort_by_time() -> None:
+    """So that the indexes that hold them grow at their end; two of one moment still differ."""
+    first, second = new_hit_id(NOW, b"\xff" * 10), new_hit_id(NOW + 1000, b"\0" * 10)
+
+    assert first < second
+    assert {16} == {len(first), len(second)}
+    assert first != new_hit_id(NOW, b"\xfe" * 10)
 
 
 def test_email_id_keeps_74_random_bits() -> None:

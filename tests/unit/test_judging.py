@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 
 from openclick.events import Event, make_event
 from openclick.hits import Hit
@@ -21,6 +21,7 @@ from openclick.verdicts import Visitor
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.judging import Docket, Judging, detach
+from openclick_sidecar.pace import Pace
 from openclick_sidecar.rules import packaged_rules
 from support.clock import Clock
 from unit.samples import EMAIL_ID, NOW, a_hit, a_message, an_event, an_open
@@ -110,12 +111,12 @@ def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Regist
 
 def test_many_hits_go_in_steps(store: Store, docket: Docket, registry: Registry) -> None:
     """So that a long queue does not hold the registry's thread."""
-    put_hits(store, *(a_hit(number, user_agent=f"Reader {number}") for number in range(1, 1101)))
+    put_hits(store, *(a_hit(number, user_agent=f"Reader {number}") for number in range(1, 501)))
 
-    steps = [docket.judge_up_to(registry, 1100) for _ in range(4)]
+    steps = [docket.judge_up_to(registry, 500) for _ in range(4)]
 
-    assert [500, 500, 100, 0] == steps
-    assert len(events(registry)) == 1100
+    assert [200, 200, 100, 0] == steps
+    assert len(events(registry)) == 500
 
 
 def test_message_row_is_gone(store: Store, docket: Docket, registry: Registry) -> None:
@@ -384,7 +385,8 @@ class Service:
         self.clock = Clock()
         self.rounds = 0
         self.bookkeeper = bookkeeper
-        self.judging = Judging(docket, bookkeeper, HOLD, self.clock.monotonic, self._count)
+        pace = Pace(lambda: 0, lambda _seconds: succeed(None))
+        self.judging = Judging(docket, bookkeeper, HOLD, self.clock.monotonic, self._count, pace)
 
     def _count(self) -> None:
         self.rounds += 1

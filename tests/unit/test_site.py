@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclick.hits import MAX_HEADER_CHARS, Hit
+from openclick.ids import new_hit_id
 from openclick.keys import KeyDirectory, rotate_keys
 from openclick.settings import StoreSettings
 from openclick.store import Store, open_store
@@ -98,7 +99,7 @@ def test_click_is_recorded_before_it_is_answered(world: World) -> None:
     assert [answers.redirect(DESTINATION.encode())] == world.answers
     assert [
         a_hit(
-            hit_id=b"r" * 16,
+            hit_id=new_hit_id(NOW, b"r" * 10),
             received_at=NOW,
             link_index=7,
             user_agent="Mozilla/5.0 X",
@@ -322,7 +323,7 @@ def test_ring_of_a_stranger_opens_nothing(world: World) -> None:
 
 
 def test_each_hit_has_an_id_of_its_own(world: World) -> None:
-    """Made before the first write, from the randomness handed in."""
+    """Made before the first write, from the clock and the randomness handed in."""
     numbers = iter(range(1, 10))
     randomness: Callable[[int], bytes] = lambda size: next(numbers).to_bytes(size, "big")  # noqa: E731
     world.site = world.site_with(world.keys, randomness)
@@ -332,7 +333,8 @@ def test_each_hit_has_an_id_of_its_own(world: World) -> None:
     world.ask(path)
     world.run_recorder()
 
-    assert [(1).to_bytes(16, "big"), (2).to_bytes(16, "big")] == [h.hit_id for h in world.hits()]
+    ids = [new_hit_id(NOW, number.to_bytes(10, "big")) for number in (1, 2)]
+    assert ids == [h.hit_id for h in world.hits()]
 
 
 def test_requests_are_counted(world: World) -> None:
