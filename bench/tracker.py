@@ -87,7 +87,10 @@ class Tracker:
             token._replace(link_index=1, destination=page(n)) for n, token in enumerate(opens)
         ]
         sealed = (
-            [tracking_path(kind, text) for text in ring.seal_many(kind, TRACKING_DOMAIN, tokens)]
+            [
+                tracking_path(kind, text)
+                for text in ring.seal_many(TRACKING_DOMAIN, [(kind, token) for token in tokens])
+            ]
             for kind, tokens in ((Kind.OPEN, opens), (Kind.CLICK, clicks))
         )
         log = self.store.message_log()
