@@ -12,6 +12,7 @@ import pytest
 from openclick.hits import Hit
 from openclick.instants import SECOND
 from openclick.store import JudgeCursor, Store, StoreCorrupt, hits, open_store
+from openclick_sidecar import keeper
 from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal, read_page
 from openclick_sidecar.keeper import HitKeeper, journal_directory
@@ -335,15 +336,18 @@ def test_only_what_may_be_unjudged_is_salvaged(world: World) -> None:
     assert [3, 4] == world.stored()
 
 
-def test_salvage_has_a_bound(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """The newest 10,000, so that no answer waits for long; how many were left is said."""
-    world.keep(*range(1, 10_011))
+def test_salvage_has_a_bound(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest so many, so that no answer waits for long; how many were left is said."""
+    monkeypatch.setattr(keeper, "_SALVAGE_ROWS", 100)
+    world.keep(*range(1, 111))
     remove(world)
 
-    world.keep(20_000)
+    world.keep(200)
 
-    assert [*range(11, 10_011), 20_000] == world.stored()
-    assert "hits: salvaged hits=10000 unreadable=0 left=10" in caplog.messages
+    assert [*range(11, 111), 200] == world.stored()
+    assert "hits: salvaged hits=100 unreadable=0 left=10" in caplog.messages
 
 
 def test_the_directory_is_gone(world: World, tmp_path: Path) -> None:
