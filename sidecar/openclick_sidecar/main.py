@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -23,6 +24,7 @@ from openclick_sidecar.judges import load_judge
 
 PROGRAM = "openclick-sidecar"
 _UMASK = 0o007
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,10 @@ def run(config: Config) -> int:
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
     sidecar = Sidecar(config, open_store(config.store.url), judge, reactor)
+    _spare_the_collector()
+    # Whoever hears "ready" may ask for the end at once, which must wait until the reactor listens.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    reactor.callWhenRunning(signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDS)
     try:
         sidecar.start(inherited)
     except CannotListen as error:
@@ -68,7 +74,6 @@ def run(config: Config) -> int:
     reactor.addSystemEventTrigger(
         "before", "shutdown", lambda: Deferred.fromCoroutine(sidecar.stop())
     )
-    _spare_the_collector()
     reactor.run()
     return 0
 
