@@ -92,7 +92,7 @@ class MemoryNet(MemoryReactorClock):  # type: ignore[misc]
 
     def installNameResolver(self, resolver: Any) -> Any:  # noqa: N802 - Twisted's name
         """Nobody does."""
-        raise NotImplementedError
+        raise NotImplementedError  # Twisted asks for the method; nothing here may call it
 
     def waiting(self) -> int:
         """Return how many dialled connections were neither taken nor refused."""
