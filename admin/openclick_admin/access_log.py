@@ -82,7 +82,7 @@ def replay(
 
 def _hit(kind: Kind, ip: str, user_agent: str) -> Hit:
     agent = "" if user_agent == "-" else user_agent[:MAX_HEADER_CHARS]
-    return Hit(b"", _LATE, kind, bytes(16), bytes(4), 0, "", "", ip, agent)
+    return Hit(b"", _LATE, kind, bytes(16), bytes(4), 0, "", "", ip, agent, {})
 
 
 def _unescaped(text: str) -> str:

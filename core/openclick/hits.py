@@ -6,15 +6,15 @@ the hit is judged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from openclick.instants import Instant
 from openclick.tokens import Kind
 
 
-@dataclass(frozen=True)
-class Hit:
-    """One request that was answered.
+class Hit(NamedTuple):
+    """One request that was answered; a tuple, because one is made before each answer.
 
     `hit_id` has 16 bytes in the order of time, 10 of them random (`ids.new_hit_id`), made before
     the first write; the event's id derives from it.
@@ -31,7 +31,7 @@ class Hit:
     tracking_domain: str
     ip: str
     user_agent: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

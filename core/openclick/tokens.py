@@ -15,8 +15,8 @@ Limits: whoever can open can seal.
 
 from __future__ import annotations
 
-import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import re
@@ -35,6 +35,7 @@ MAX_TRACKING_URL_CHARS = 2000
 _HEAD_BYTES = EMAIL_ID_BYTES + COPY_BYTES + 2 + 1
 _TOKEN_RUN = re.compile(r"[A-Za-z0-9_-]+")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -141,6 +142,7 @@ def tracking_path(kind: Kind, text: str) -> str:
     return f"/{kind.value}/{text}"
 
 
+@functools.lru_cache(maxsize=1024)
 def _associated(key_id: int, kind: Kind, tracking_domain: str) -> tuple[bytes, ...]:
     return bytes([key_id]), kind.value.encode("ascii"), tracking_domain.encode("ascii")
 
@@ -176,7 +178,8 @@ def _encode(raw: bytes) -> str:
 def _decode(text: str) -> bytes:
     """Decode base64url, and refuse every spelling but the canonical one (RFC 4648, 3.5)."""
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        padded = text.encode("ascii").translate(_STANDARD) + b"=" * (-len(text) % 4)
+        raw = binascii.a2b_base64(padded)
     except binascii.Error as error:
         raise BadToken("not base64url") from error
     if _encode(raw) != text:

@@ -34,6 +34,7 @@ from openclick_sidecar.waiting_room import WaitingRoom
 HEADER_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
 ANSWER_SECONDS = 30.0
+"""What a request under way has beyond the deadline of its header block."""
 _TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
 _METHOD = re.compile(rb"[A-Z]{1,16}\Z")
 
@@ -72,10 +73,6 @@ class FieldMap:
     def values(self, name: bytes) -> Sequence[bytes]:
         """Return the values of a field, none where there is none."""
         return self._fields.get(name, ())
-
-    def count(self, name: bytes) -> int:
-        """Return how often a field occurs."""
-        return len(self._fields.get(name, ()))
 
 
 class HitRequest(NamedTuple):
@@ -127,13 +124,14 @@ class _Exchange:
             return
         channel.busy = True
         self._with_body = command != b"HEAD"
+        hits = channel.hits
         request = self._checked(channel, command, path, version)
         if request is None:
             channel.persistent = False
-            channel.hits.counters.bad_requests += 1
+            hits.counters.bad_requests += 1
             self.answer(BAD_REQUEST)
         else:
-            channel.hits.on_request(request, self.answer)
+            hits.on_request(request, self.answer)
 
     def answer(self, answer: Answer) -> None:
         """Send the answer, unless the client is gone."""
@@ -144,7 +142,7 @@ class _Exchange:
         if hits.draining:
             channel.persistent = False
         channel.busy = False
-        channel.transport.write(
+        channel.send(
             answer.render(hits.date(), close=not channel.persistent, with_body=self._with_body)
         )
         channel.requestDone(self)
@@ -157,16 +155,16 @@ class _Exchange:
         self, channel: HitChannel, command: bytes, path: bytes, version: bytes
     ) -> HitRequest | None:
         fields = self.requestHeaders
-        hosts = fields.count(b"host")
+        hosts = fields.values(b"host")
         peer = channel.peer()
         if (
             # The old parser splits at any blanks; the line must be what it made of it.
             self._line != b"%s %s %s" % (command, path, version)
-            or not _METHOD.match(command)
+            or not (command == b"GET" or _METHOD.match(command))
             or not _TARGET.match(path)
             or version not in (b"HTTP/1.1", b"HTTP/1.0")
-            or hosts > 1
-            or (hosts == 0 and version == b"HTTP/1.1")
+            or len(hosts) > 1
+            or (not hosts and version == b"HTTP/1.1")
             or channel.refused
             or peer is None
         ):
@@ -174,7 +172,7 @@ class _Exchange:
         return HitRequest(
             method=command.decode("ascii"),
             path=path.decode("ascii"),
-            host=fields.first(b"host"),
+            host=hosts[0].decode("utf-8", "replace") if hosts else "",
             client_ip=channel.hits.clients.client(peer, fields.values(b"x-forwarded-for")),
             fields=fields,
         )
@@ -198,6 +196,7 @@ class HitChannel(HTTPChannel):
     busy = False
     line = b""
     _clogged = False
+    _send_some: Callable[[bytes], int | BaseException] | None = None
 
     def __init__(self, hits: HitFactory, host: str) -> None:
         super().__init__()
@@ -213,19 +212,41 @@ class HitChannel(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802
         """Start the clock of the first request."""
-        self.transport.setTcpNoDelay(True)
+        self._send_some = getattr(self.transport, "writeSomeData", None)
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
         self.pause_if_full()
 
+    def send(self, data: bytes) -> None:
+        """Send an answer: at once where the socket takes it, else when it does.
+
+        Twisted would wait for the socket to be writable, which it nearly always is: two system
+        calls and a round of the reactor, for nothing, a sixth of all that a hit costs.  A
+        connection that has once left something over is Twisted's from then on, which keeps the
+        order; so is one behind TLS or a PROXY header, whose transport sends nothing by itself.
+        """
+        if self._send_some is not None:
+            sent = self._send_some(data)
+            if sent == len(data):
+                return
+            self._send_some = None
+            # What is no number tells of a connection that is lost, as Twisted will find out.
+            data = data[sent:] if isinstance(sent, int) else data
+        self.transport.write(data)
+
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        """Keep the line, for the exchange that a request line begins."""
+        """Keep a request line, for the exchange that it begins.
+
+        The header lines that follow go straight to Twisted's method, spared the way through here.
+        """
         self.line = line
+        if line:
+            self.lineReceived = super().lineReceived  # type: ignore[method-assign]
         super().lineReceived(line)
 
     def allHeadersReceived(self) -> None:  # noqa: N802
-        """Refuse a body, and stop the clock while the request is answered."""
-        self.hits.set_deadline(self, ANSWER_SECONDS)
+        """Refuse a body, and expect a request line next."""
+        del self.lineReceived
         super().allHeadersReceived()
         if self.length != 0:
             self.length = 0
@@ -325,9 +346,14 @@ class HitFactory(ServerFactory):
         self._on_end(channel.host)
 
     def sweep(self) -> None:
-        """End every connection whose time is up."""
+        """End every connection whose time is up; a request under way has some more."""
         now = self._monotonic()
-        for channel in [c for c, deadline in self._deadlines.items() if deadline <= now]:
+        late = [
+            channel
+            for channel, deadline in self._deadlines.items()
+            if deadline + ANSWER_SECONDS * channel.busy <= now
+        ]
+        for channel in late:
             self.counters.late_connections += 1
             channel.transport.abortConnection()
 

@@ -15,7 +15,8 @@ from openclick.names import browser_host
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
-_NOTHING_TO_ENCODE = re.compile(r"https?://[\x21-\x7e]*\Z", re.IGNORECASE | re.ASCII)
+# Without IGNORECASE, which would look every character up.
+_NOTHING_TO_ENCODE = re.compile(r"[hH][tT][tT][pP][sS]?://[\x21-\x7e]*\Z")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 

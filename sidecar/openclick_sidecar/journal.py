@@ -18,7 +18,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,7 +32,7 @@ _PATTERN = f"hits-*{_ENDING}"
 _DIRECTORY_MODE = 0o2770
 _FILE_MODE = 0o640
 _BYTES_FIELDS = ("hit_id", "email_id", "copy")
-_FIELDS = frozenset(field.name for field in fields(Hit))
+_FIELDS = frozenset(Hit._fields)
 
 
 class JournalFault(Exception):
@@ -149,7 +149,9 @@ def encode(hit: Hit) -> bytes:
 
     Raises UnicodeEncodeError for text that the store could not hold either.
     """
-    values: dict[str, Any] = vars(hit) | {name: getattr(hit, name).hex() for name in _BYTES_FIELDS}
+    values: dict[str, Any] = hit._asdict() | {
+        name: getattr(hit, name).hex() for name in _BYTES_FIELDS
+    }
     record = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     return b"%08x %s\n" % (zlib.crc32(record), record)
 

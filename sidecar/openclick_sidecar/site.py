@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _PAGES = {"/": answers.ROOT, "/robots.txt": answers.ROBOTS}
 _FAULTY = {Kind.OPEN: answers.IMAGE, Kind.CLICK: answers.NOT_FOUND}
-_ASKED_FOR = {Kind.OPEN: "open", Kind.CLICK: "click", None: "page"}
 _JUDGED = {name.encode("ascii"): name for name in JUDGED_HEADERS}
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -60,7 +59,7 @@ class TrackingSite:
         kind = _kind_of(path)
         answer, hit = self._decide(kind, path, request)
         method = request.method if request.method in _METHODS else "other"
-        self.counters.requests[_ASKED_FOR[kind], method, answer.status] += 1
+        self.counters.requests[_asked_for(kind), method, answer.status] += 1
         if hit is None:
             respond(answer)
         else:
@@ -142,6 +141,13 @@ def _kind_of(path: str) -> Kind | None:
     if path.startswith("/c/"):
         return Kind.CLICK
     return Kind.OPEN if path.startswith("/o/") else None
+
+
+def _asked_for(kind: Kind | None) -> str:
+    """Say it for the metrics; a mapping would compute the hash of a Kind, which is slow."""
+    if kind is None:
+        return "page"
+    return "open" if kind is Kind.OPEN else "click"
 
 
 def _answer_for(kind: Kind, token: Token) -> Answer:

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from openclick.option_kinds import HostPort
+from openclick.settings import SidecarSettings
+from openclick_sidecar.admission import Admission
+from openclick_sidecar.listeners import Listeners
 from support.http_client import fetch, raw_request
 from support.installation import InstallationError
 from support.lone_sidecar import LoneSidecar, destination
@@ -299,3 +303,30 @@ def test_metrics_can_be_switched_off() -> None:
 
     assert 302 == answer.status
     assert free
+
+
+class AdoptingReactor:
+    """Keeps what it is given to listen on, as Twisted's reactor does: a duplicate."""
+
+    def __init__(self) -> None:
+        self.listening: list[socket.socket] = []
+
+    def adoptStreamPort(self, descriptor: int, family: int, _factory: object) -> None:  # noqa: N802
+        """Keep the socket."""
+        self.listening.append(socket.socket(fileno=os.dup(descriptor), family=family))
+
+
+def test_answers_leave_at_once() -> None:
+    """Nagle's algorithm is off on every connection: a redirect is one small packet."""
+    reactor = AdoptingReactor()
+    listeners = Listeners(reactor, object(), Admission(9, 9), lambda _host: False, object())  # type: ignore[arg-type]
+    settings = SidecarSettings(listen=(HostPort(LOOPBACK, 0),), metrics_listen=())
+    listeners.open_all(settings, ())
+    (listening,) = reactor.listening
+
+    with listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        connection, _ = listening.accept()
+
+    with connection:
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -86,7 +86,7 @@ def a_hit(number: int = 1, **fields: Any) -> Hit:
         user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         headers={"accept": "text/html"},
     )
-    return replace(hit, **fields)
+    return hit._replace(**fields)
 
 
 def an_open(number: int = 1, **fields: Any) -> Hit:

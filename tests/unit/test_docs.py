@@ -290,7 +290,7 @@ def test_the_example_event_is_shaped_like_one() -> None:
     example = re.search(r"```json\n(.*?)```", section(README, "### Events"), re.DOTALL)
     assert example is not None
     told = json.loads(example[1])["events"][0]
-    hit = Hit(b"h" * 16, 0, Kind.CLICK, b"e" * 16, b"copy", 0, "https://a.example/", "", "", "")
+    hit = Hit(b"h" * 16, 0, Kind.CLICK, b"e" * 16, b"copy", 0, "https://a.example/", "", "", "", {})
     message = Message(
         *(b"e" * 16, b"copy", 0, Outcome.INSTRUMENTED, "", "", None, None, "", None, ()),
         *(None, "example.com", "track.example.com", True, "", True, ""),

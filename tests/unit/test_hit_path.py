@@ -23,13 +23,6 @@ from unit.samples import COPY, DESTINATION, EMAIL_ID, NOW, TRACKING_DOMAIN
 MOST = 5
 
 
-class Wire(StringTransport):
-    """A TCP connection in memory."""
-
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 - Twisted's name
-        """Nothing is delayed here."""
-
-
 class HangingRecorder:
     """Takes hits and says nothing of them until it is told to."""
 
@@ -69,10 +62,10 @@ class World:
             counters=counters,
         )
 
-    def connect(self) -> tuple[HitChannel, Wire]:
+    def connect(self) -> tuple[HitChannel, StringTransport]:
         """Open a connection."""
         address = IPv4Address("TCP", "192.0.2.7", 50_000)
-        wire, channel = Wire(peerAddress=address), self._factory.buildProtocol(address)
+        wire, channel = StringTransport(peerAddress=address), self._factory.buildProtocol(address)
         channel.makeConnection(wire)
         return channel, wire
 
@@ -83,7 +76,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def send(channel: HitChannel, wire: Wire, data: bytes) -> bool:
+def send(channel: HitChannel, wire: StringTransport, data: bytes) -> bool:
     """Deliver bytes as a reactor does: not while reading is paused.  Return whether they were."""
     if wire.producerState != "producing":
         return False

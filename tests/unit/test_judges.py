@@ -60,7 +60,7 @@ def test_rules_are_taken_out(tmp_path: Path, name: str) -> None:
     elsewhere = a_hit(ip="198.51.100.1")
 
     verdicts = {
-        "http-library": judge.verdict(replace(elsewhere, user_agent="curl/8")),
+        "http-library": judge.verdict(elsewhere._replace(user_agent="curl/8")),
         "burst": judge.verdict(elsewhere, "evidence"),
         "scanner-network": judge.verdict(a_hit()),
         "repeat": judge.repeat_verdict(judge.verdict(elsewhere), 21),
@@ -157,7 +157,7 @@ def test_kinds_are_kept_apart(tmp_path: Path) -> None:
 
     said = {hit.kind: judge.verdict(hit).rule for hit in (a_hit(), an_open())}
     ours = {
-        hit.kind: judge.verdict(replace(hit, user_agent="OurThing/1 (X11; Linux)")).rule
+        hit.kind: judge.verdict(hit._replace(user_agent="OurThing/1 (X11; Linux)")).rule
         for hit in (a_hit(), an_open())
     }
 

@@ -25,13 +25,6 @@ GET = b"GET / HTTP/1.1\r\nHost: track.kontor.example\r\n\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 
 
-class Wire(StringTransport):
-    """A TCP connection in memory."""
-
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 - Twisted's name
-        """Nothing is delayed here."""
-
-
 class Endpoint:
     """What `proxyEndpoint` wraps: keeps the factory that it is given."""
 
@@ -72,7 +65,7 @@ class Entrance:
         address = kind("TCP", host, 50_000)
         protocol = door.buildProtocol(address)
         if protocol is not None:
-            protocol.makeConnection(Wire(peerAddress=address))
+            protocol.makeConnection(StringTransport(peerAddress=address))
         return protocol
 
     def ask_by_proxy(self, data: bytes, host: str = PROXY) -> bytes:

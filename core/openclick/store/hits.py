@@ -29,8 +29,9 @@ _ROW = f"({', '.join('?' * len(_COLUMNS.split(',')))})"
 _LARGEST_INSERT = 256
 # A hit waits for this: better the fallback than a reader who waits for his page.
 _BUSY_SECONDS = 0.25
-# Made once: json.dumps with separators of its own makes an encoder for each hit.
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
+# For an object of strings, which is all that stands there: json.dumps and JSONEncoder.encode set up
+# an encoder for each hit, which takes longer than all the rest of its row.
+_quoted = json.encoder.encode_basestring_ascii
 # No journal's name.
 _PROBE = "probe"
 
@@ -272,8 +273,13 @@ def _to_row(hit: Hit) -> tuple[object, ...]:
         hit.tracking_domain,
         hit.ip,
         hit.user_agent,
-        _as_json(hit.headers),
+        _json_object(hit.headers),
     )
+
+
+def _json_object(texts: dict[str, str]) -> str:
+    members = [f"{_quoted(name)}:{_quoted(text)}" for name, text in texts.items()]
+    return "{" + ",".join(members) + "}"
 
 
 def _from_row(row: sqlite3.Row) -> Hit:
