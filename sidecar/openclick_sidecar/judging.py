@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BATCH = 200
+_BATCH = 1000
 _AROUND = 5_000
 """So many hits on either side of a batch are searched for the rest of its bursts: a second of
 them, as long as no more than so many come in one."""

@@ -2,7 +2,7 @@
 
 Called by `judging` after every batch.  Judging shares the process, and its interpreter, with the
 hit path; a reader waits for his answer, a verdict can wait.  So while hits come faster than they
-are judged, the judge pauses for three times as long as it worked; when they no longer do, it
+are judged, the judge pauses for nine times as long as it worked; when they no longer do, it
 catches up without a pause.
 
 Limits: under such a load verdicts, and with them events, fall behind until it is over.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
-_PAUSE_FACTOR = 3.0
+_PAUSE_FACTOR = 9.0
 _LONGEST_SECONDS = 1.0
 
 

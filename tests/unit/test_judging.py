@@ -111,12 +111,12 @@ def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Regist
 
 def test_many_hits_go_in_steps(store: Store, docket: Docket, registry: Registry) -> None:
     """So that a long queue does not hold the registry's thread."""
-    put_hits(store, *(a_hit(number, user_agent=f"Reader {number}") for number in range(1, 501)))
+    put_hits(store, *(a_hit(number, user_agent=f"Reader {number}") for number in range(1, 2501)))
 
-    steps = [docket.judge_up_to(registry, 500) for _ in range(4)]
+    steps = [docket.judge_up_to(registry, 2500) for _ in range(4)]
 
-    assert [200, 200, 100, 0] == steps
-    assert len(events(registry)) == 500
+    assert [1000, 1000, 500, 0] == steps
+    assert len(events(registry)) == 2500
 
 
 def test_message_row_is_gone(store: Store, docket: Docket, registry: Registry) -> None:

@@ -21,13 +21,13 @@ class World:
 
 @pytest_twisted.ensureDeferred
 async def test_hits_come_faster_than_they_are_judged() -> None:
-    """Three times as long as the batch took is theirs."""
+    """Nine times as long as the batch took is theirs."""
     world = World()
     world.arrived = 300
 
     await world.pace.after(200, 0.02)
 
-    assert [0.06] == world.pauses
+    assert [0.18] == world.pauses
 
 
 @pytest_twisted.ensureDeferred
