@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import hmac
 from collections.abc import Sequence
+from itertools import accumulate
 
 import cryptography
 from cryptography.exceptions import InvalidTag
@@ -144,11 +145,13 @@ class SivKey:
             for plain, tag in zip(plains, tags, strict=True)
         ]
         stream = self._stream_ciphers.encrypt(b"".join(counters))
-        ciphertexts, start = [], 0
-        for plain in plains:
-            ciphertexts.append(_xored(plain, stream[start : start + len(plain)]))
-            start += -(-len(plain) // _BLOCK_BYTES) * _BLOCK_BYTES
-        return ciphertexts
+        used, start = [], 0
+        for plain, blocks in zip(plains, counters, strict=True):
+            used.append(stream[start : start + len(plain)])
+            start += len(blocks)
+        sealed = _xored(b"".join(plains), b"".join(used))  # in one go, and cut up afterwards
+        ends = list(accumulate(map(len, plains)))
+        return [sealed[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class _Ciphers:
@@ -201,12 +204,14 @@ def _mac_input(plain: bytes, prefix: int, whole: int, padded: int) -> bytes:
 
     `whole` and `padded` are CMAC's two subkeys, for a text of whole blocks and for any other.
     """
-    text = plain[:-_BLOCK_BYTES] + _xored(plain[-_BLOCK_BYTES:], prefix.to_bytes(16, "big"))
-    missing = -len(text) % _BLOCK_BYTES
-    if missing:
-        text += b"\x80" + bytes(missing - 1)
-    last = _number(text[-_BLOCK_BYTES:]) ^ (padded if missing else whole)
-    return text[:-_BLOCK_BYTES] + last.to_bytes(_BLOCK_BYTES, "big")
+    over = len(plain) % _BLOCK_BYTES
+    if not over:
+        last = _number(plain[-_BLOCK_BYTES:]) ^ prefix ^ whole
+        return plain[:-_BLOCK_BYTES] + last.to_bytes(_BLOCK_BYTES, "big")
+    # Padded, the end of the plaintext lies across the last two blocks.
+    cut, missing = len(plain) - _BLOCK_BYTES - over, _BLOCK_BYTES - over
+    end = (_number(plain[cut:]) ^ prefix) << 8 * missing ^ 0x80 << 8 * (missing - 1) ^ padded
+    return plain[:cut] + end.to_bytes(2 * _BLOCK_BYTES, "big")
 
 
 def _counters(first: int, blocks: int) -> bytes:

@@ -298,22 +298,19 @@ class _Work:
         self, links: list[Link], html: bytes, charset: str
     ) -> Iterator[tuple[Link, str, str | None, str]]:
         """Yield each link with its destination, and its tracking URL or the reason for none."""
-        read = [destination(html[link.start : link.end], charset) for link in links]
-        reasons = [
-            reason or self._left(link, target)
-            for link, (target, reason) in zip(links, read, strict=True)
-        ]
         first = len(self._links)
+        targets, reasons = [], []
+        for link in links:
+            target, reason = destination(html[link.start : link.end], charset)
+            targets.append(target)
+            reasons.append(reason or self._left(link, target))
         wanted = [
-            (first + place, target) for place, (target, _) in enumerate(read) if not reasons[place]
+            (first + place, targets[place]) for place, reason in enumerate(reasons) if not reason
         ]
-        urls = dict(
-            zip((index for index, _ in wanted), self._minter.link_urls(wanted), strict=True)
-        )
-        for place, link in enumerate(links):
-            url = urls.get(first + place)
-            reason = reasons[place] or ("" if url else Reason.TOO_LONG)
-            yield link, read[place][0], url, reason
+        urls = iter(self._minter.link_urls(wanted))
+        for link, target, reason in zip(links, targets, reasons, strict=True):
+            url = None if reason else next(urls)
+            yield link, target, url, reason or ("" if url else Reason.TOO_LONG)
 
     def _left(self, link: Link, target: str) -> str:
         """Say why a link to the web is left alone, "" where it is not."""

@@ -209,6 +209,7 @@ class _Scanner:
             if start >= 0:
                 tag = match[_LINK_GROUP]
                 self.result.links.append(Link(start, end, _opted_out(tag)))
+                return
 
     def _look(self, position: int) -> int:
         """Deal with what stands at `position`, a "<"; return where to go on."""

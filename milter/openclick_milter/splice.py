@@ -231,7 +231,7 @@ def _fold(text: bytes, column: int, newline: bytes) -> tuple[bytes, int]:
     pieces = []
     if b"=" not in text:
         cut = max(0, room - column)
-        pieces = [text[:cut], *(text[at : at + room] for at in range(cut, len(text), room))]
+        pieces = [text[:cut], *[text[at : at + room] for at in range(cut, len(text), room)]]
         return (b"=" + newline).join(pieces), len(pieces[-1])
     while column + len(text) > room:
         cut = max(0, room - column)
