@@ -98,8 +98,7 @@ def explain(offline: Offline, raw: bytes, second: SecondReading) -> Explained:
     if second.fault:
         notes.append(f"the readers are not compared: {second.fault}")
     domain, decision = _decision(offline, mail, notes)
-    tracking_domain = (domain or stand_in(mail.sending_domain)).tracking_domain
-    trial = offline.try_out(mail, decision, tracking_domain)
+    trial = offline.try_out(mail, decision, domain or stand_in(mail.sending_domain))
     differences: list[str] = []
     try:
         parts = [

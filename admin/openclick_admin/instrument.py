@@ -129,14 +129,17 @@ class Offline:
         most = self.config.milter.max_message_bytes
         return Limits(max_message_bytes=envelope.body_room_bytes(most, mail.fields, ()))
 
-    def try_out(self, mail: Mail, decision: Decision, tracking_domain: str) -> Trial:
-        """Instrument a message as was decided, with a fresh email id."""
+    def try_out(
+        self, mail: Mail, decision: Decision, domain: SendingDomain, tracking_domain: str = ""
+    ) -> Trial:
+        """Instrument a message of `domain` as was decided, with a fresh email id."""
         minter = TokenMinter(
             self.ring,
             self.config.links,
-            tracking_domain,
+            tracking_domain or domain.tracking_domain,
             new_email_id(now(), os.urandom(UUID7_RANDOM_BYTES)),
             os.urandom(COPY_BYTES),
+            scheme=domain.link_scheme(self.config.links.scheme),
         )
         if not decision.tracks:
             return Trial(decision, minter, Untouched(decision.why_off))
@@ -163,7 +166,7 @@ class Offline:
 
 def stand_in(name: str | None) -> SendingDomain:
     """Return a domain, verified and with both defaults on, for one that is not added."""
-    return SendingDomain("", name or _NO_DOMAIN, True, True, "track", 0, verified_at=0)
+    return SendingDomain("", name or _NO_DOMAIN, True, True, "track", 0, 0, https=True)
 
 
 def _tracking_domain(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -204,7 +207,7 @@ def command(
     domain = _domain(offline, mail.sending_domain)
     decision = decide(mail.controls.toggles, domain)
     decision = Decision(_overruled(opens, decision.opens), _overruled(clicks, decision.clicks))
-    trial = offline.try_out(mail, decision, tracking_domain or domain.tracking_domain)
+    trial = offline.try_out(mail, decision, domain, tracking_domain or "")
     sys.stdout.buffer.write(_edited(mail, trial.result))
     sys.stdout.buffer.flush()
     for text in (*_told(mail, trial), *offline.notes):

@@ -2,7 +2,7 @@
 
 A sending domain is the exact host of a From address; it carries the defaults of tracking and the
 prefix of its tracking domain.  Pure data and rules; kept in openclick.db, verified by the sidecar's
-`verifier`.
+`verifier`, made and changed through `domain_desk`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,32 @@ class TrackingStatus(StrEnum):
     VERIFIED = "verified"
 
 
+class Scheme(StrEnum):
+    """What the admin says of a tracking domain's scheme.
+
+    AUTO for https as soon as it can be served, and http until then.
+    """
+
+    AUTO = "auto"
+    HTTPS = "https"
+    HTTP = "http"
+
+
+class VerificationMode(StrEnum):
+    """What a check does: all of it, or DNS alone where this machine cannot reach itself."""
+
+    FULL = "full"
+    DNS = "dns"
+
+
+class NameState(StrEnum):
+    """What a name is to the sending domain that links were sent for."""
+
+    CURRENT = "current"
+    FORMER = "former"
+    REMOVED = "removed"
+
+
 @dataclass(frozen=True)
 class VerificationFailure:
     """Why a tracking domain is not verified: a stable code, and a sentence for people."""
@@ -33,8 +59,10 @@ class VerificationFailure:
 class SendingDomain:
     """One added domain.
 
-    `subdomain` is the prefix of its tracking domain, relative to `name`.  `verified_at` is when the
-    last check succeeded, None while the tracking domain is not verified.
+    `subdomain` is the prefix of its tracking domain, relative to `name`; empty for none.
+    `verified_at` is when the last check succeeded, None while the tracking domain is not verified;
+    `https` says that this check did so over https.  `failing_seconds` is for how long checks of a
+    verified domain have failed in a row.
     """
 
     domain_id: str
@@ -46,11 +74,15 @@ class SendingDomain:
     verified_at: Instant | None = None
     checked_at: Instant | None = None
     failure: VerificationFailure | None = None
+    scheme: Scheme = Scheme.AUTO
+    verification: VerificationMode = VerificationMode.FULL
+    https: bool = False
+    failing_seconds: int = 0
 
     @property
     def tracking_domain(self) -> str:
-        """The host name that tracking links of this domain carry."""
-        return f"{self.subdomain}.{self.name}"
+        """The host name that tracking links of this domain carry; empty without a subdomain."""
+        return f"{self.subdomain}.{self.name}" if self.subdomain else ""
 
     @property
     def is_verified(self) -> bool:
@@ -63,3 +95,31 @@ class SendingDomain:
         if not (self.opens_enabled or self.clicks_enabled):
             return TrackingStatus.DISABLED
         return TrackingStatus.VERIFIED if self.is_verified else TrackingStatus.PENDING
+
+    def wanted_scheme(self, default: str) -> Scheme:
+        """Return what is asked of its scheme: its own word over `default` (`links.scheme`)."""
+        return Scheme(default) if self.scheme is Scheme.AUTO else self.scheme
+
+    def link_scheme(self, default: str) -> str:
+        """Return the scheme of links in new mail: "https" or "http"."""
+        wanted = self.wanted_scheme(default)
+        if wanted is Scheme.AUTO:
+            return "https" if self.https else "http"
+        return wanted.value
+
+
+@dataclass(frozen=True)
+class TrackingName:
+    """A name that links were sent with.
+
+    `points_here` is what DNS said when it was last asked and answered, at `checked_at`;
+    `pointed_here_at` is when it last did.
+    """
+
+    name: str
+    sending_domain: str
+    state: NameState
+    added_at: Instant
+    points_here: bool = False
+    checked_at: Instant | None = None
+    pointed_here_at: Instant | None = None

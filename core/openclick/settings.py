@@ -35,6 +35,8 @@ from openclick.option_kinds import (
     whole,
 )
 
+_OWN_PORTS = {"http": 80, "https": 443}
+
 
 def _option(default: Any, kind: Kind, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"kind": kind, "text": text})
@@ -80,16 +82,26 @@ class LinkSettings:
     """The shape of tracking links and open images."""
 
     scheme: str = _option(
-        "https",
-        one_of("https", "http"),
-        "The scheme of tracking links.  Write http only where nothing in front of the sidecar "
-        "speaks TLS.",
+        "auto",
+        one_of("auto", "https", "http"),
+        "The scheme of tracking links: auto for https as soon as a tracking domain can be reached "
+        "by it, and http until then.  A domain may say otherwise for itself.",
     )
     port: int = _option(
         0,
         whole(0, 65535),
         "The port that tracking links name; 0 names none, so that the scheme's own port holds.",
     )
+    https_port: int = _option(
+        0,
+        whole(0, 65535),
+        "The port that https links name where it is another than that of http; 0 for links.port.",
+    )
+
+    def port_of(self, scheme: str) -> int:
+        """Return the port that links of this scheme name; 0 where they name none."""
+        port = self.https_port or self.port if scheme == "https" else self.port
+        return 0 if port == _OWN_PORTS[scheme] else port
 
 
 @dataclass(frozen=True)

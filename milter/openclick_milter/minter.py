@@ -28,13 +28,12 @@ from openclick.tokens import (
 
 log = logging.getLogger(__name__)
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
 
 @dataclass
 class TokenMinter:
     """Seals links for one copy; `tracking_domain` is an A-label name in lower case.
 
+    `scheme` is that of its links, "https" or "http" (`SendingDomain.link_scheme`).
     `with_image` says that the open image's address will be asked for: it is then sealed together
     with the first links, at a tenth of the cost.
     `reread` reads the keys again, at most once a second (`KeyDirectory.reread`); without it a token
@@ -48,6 +47,7 @@ class TokenMinter:
     copy: bytes
     reread: Callable[[], KeyRing] | None = None
     with_image: bool = False
+    scheme: str = "https"
     _image_url: str = field(default="", init=False)
 
     def link_urls(self, links: Sequence[tuple[int, str]]) -> list[str | None]:
@@ -105,11 +105,10 @@ class TokenMinter:
         return self._sealed(tokens)
 
     def _sealed(self, tokens: list[tuple[Kind, Token]]) -> list[str]:
-        port = self.links.port
-        authority = self.tracking_domain
-        if port and port != _DEFAULT_PORTS[self.links.scheme]:
-            authority = f"{authority}:{port}"
-        begin = f"{self.links.scheme}://{authority}"
+        port = self.links.port_of(self.scheme)
+        begin = f"{self.scheme}://{self.tracking_domain}"
+        if port:
+            begin = f"{begin}:{port}"
         sealed = self.ring.seal_many(self.tracking_domain, tokens)
         return [
             begin + tracking_path(kind, text)

@@ -224,6 +224,10 @@ class Submission:
             self.world.randomness,
         )
 
+    def _link_scheme(self) -> str:
+        default = self.world.config.links.scheme
+        return self._domain.link_scheme(default) if self._domain else default
+
     def _maybe_ring(self) -> KeyRing | None:
         try:
             return self.world.keys.ring()
@@ -250,6 +254,7 @@ class Submission:
             draft.copy,
             self.world.keys.reread,
             with_image=draft.opens,
+            scheme=self._link_scheme(),
         )
         planned = self._plan(draft, minter, checkpoint)
         if isinstance(planned, Untouched):

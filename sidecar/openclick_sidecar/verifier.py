@@ -27,6 +27,13 @@ class Asks(Protocol):
         """Return the addresses of a name."""
 
 
+class Certificates(Protocol):
+    """What is asked of TLS."""
+
+    def serves(self, name: str) -> bool:
+        """Tell whether this sidecar can serve https for a tracking domain now."""
+
+
 @dataclass(frozen=True)
 class Verification:
     """The result of one check; `failure` is None where the domain is verified."""

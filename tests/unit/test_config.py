@@ -76,7 +76,7 @@ x = 1
 
 def test_unknown_option_without_a_near_name_lists_the_known_ones() -> None:
     """The reader needs no manual to go on."""
-    assert ["f.toml:2: links.zzz: unknown option; known here: scheme, port"] == faults(
+    assert ["f.toml:2: links.zzz: unknown option; known here: scheme, port, https_port"] == faults(
         "[links]\nzzz = 1\n"
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openclick.domains import TrackingStatus, VerificationFailure
+from openclick.domains import Scheme, TrackingStatus, VerificationFailure
 from unit.samples import NOW, a_domain
 
 
@@ -35,3 +35,26 @@ def test_a_verified_domain_may_carry_a_failure() -> None:
     domain = a_domain(failure=VerificationFailure("dns_no_answer", "no name server answered"))
 
     assert domain.is_verified
+
+
+def test_no_subdomain_no_tracking_domain() -> None:
+    """Legal while nothing is to be tracked."""
+    assert a_domain(subdomain="").tracking_domain == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "setting", "https", "scheme"),
+    [
+        (Scheme.AUTO, "auto", False, "http"),
+        (Scheme.AUTO, "auto", True, "https"),
+        (Scheme.AUTO, "https", False, "https"),
+        (Scheme.AUTO, "http", True, "http"),
+        (Scheme.HTTP, "https", True, "http"),
+        (Scheme.HTTPS, "http", False, "https"),
+    ],
+)
+def test_scheme_of_links(own: Scheme, setting: str, https: bool, scheme: str) -> None:
+    """The domain's word over links.scheme; where neither says, https once a check came through."""
+    domain = a_domain(scheme=own, https=https)
+
+    assert scheme == domain.link_scheme(setting)

@@ -99,12 +99,13 @@ def test_https_and_the_window_come_from_the_settings() -> None:
         "Gecko) Chrome/142.0.0.0 Safari/537.36",
         headers={"accept-language": "de"},
     )
-    strict = config(missing_fields=True)
-    http = replace(strict, links=LinkSettings(scheme="http"))
+    either = config(missing_fields=True)
+    strict = replace(either, links=LinkSettings(scheme="https"))
+    unhurried = config(missing_fields=True, too_soon_seconds=0.0)
 
     assert load_judge(strict).verdict(hit).rule == "too-soon-no-sec-fetch"
-    assert load_judge(http).verdict(hit).counts
-    assert load_judge(config(missing_fields=True, too_soon_seconds=0.0)).verdict(hit).counts
+    assert load_judge(either).verdict(hit).counts
+    assert load_judge(replace(unhurried, links=strict.links)).verdict(hit).counts
     assert load_judge(config()).verdict(hit).counts
 
 

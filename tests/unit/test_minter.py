@@ -15,9 +15,9 @@ from unit.samples import COPY, DESTINATION, EMAIL_ID, TRACKING_DOMAIN, key
 RING = KeyRing({0: key(0)})
 
 
-def minter(**links: Any) -> TokenMinter:
-    """Return a minter with these link settings."""
-    return TokenMinter(RING, LinkSettings(**links), TRACKING_DOMAIN, EMAIL_ID, COPY)
+def minter(scheme: str = "https", **links: Any) -> TokenMinter:
+    """Return a minter of links with this scheme, by these settings."""
+    return TokenMinter(RING, LinkSettings(**links), TRACKING_DOMAIN, EMAIL_ID, COPY, scheme=scheme)
 
 
 def link_url(of: TokenMinter, index: int, destination: str) -> str | None:

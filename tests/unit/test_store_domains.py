@@ -1,14 +1,21 @@
 """Domains in openclick.db: what the command writes and the milter reads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from openclick.domains import VerificationFailure
+from openclick.domains import (
+    NameState,
+    Scheme,
+    TrackingName,
+    VerificationFailure,
+    VerificationMode,
+)
 from openclick.store import Registry, RegistryReader, Store, open_store
-from unit.samples import DOMAIN, NOW, a_domain
+from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 
 NEW = a_domain(verified_at=None)
 FAILURE = VerificationFailure("no_record", "track.kontor.example has no CNAME and no address")
@@ -103,14 +110,152 @@ def test_could_not_ask_keeps_the_state(registry: Registry) -> None:
     ) == registry.domains.maybe_domain(DOMAIN)
 
 
-def test_every_change_makes_the_generation_grow(registry: Registry, reader: RegistryReader) -> None:
+def test_every_change_that_mail_notices_makes_the_generation_grow(
+    registry: Registry, reader: RegistryReader
+) -> None:
     """The milter, which reads one number a message, sees each of them."""
+    domains = registry.domains
+    changes: list[Callable[[], object]] = [
+        lambda: domains.add(NEW),
+        lambda: domains.record_verified(DOMAIN, NOW),
+        lambda: domains.record_verified(DOMAIN, NOW, https=True),
+        lambda: domains.record_failure(DOMAIN, NOW, FAILURE, keep_state=False),
+        lambda: domains.update(replace(NEW, opens_enabled=False), NOW),
+        lambda: domains.remove(NEW.domain_id),
+    ]
     seen = [reader.domains.generation()]
-    registry.domains.add(NEW)
-    seen.append(reader.domains.generation())
-    registry.domains.record_verified(DOMAIN, NOW)
-    seen.append(reader.domains.generation())
-    registry.domains.record_failure(DOMAIN, NOW, FAILURE, keep_state=True)
-    seen.append(reader.domains.generation())
+
+    for change in changes:
+        change()
+        seen.append(reader.domains.generation())
 
     assert sorted(set(seen)) == seen
+
+
+def test_a_check_that_changes_nothing_for_mail(registry: Registry, reader: RegistryReader) -> None:
+    """The milter does not read a thousand domains again for each of a thousand checks."""
+    registry.domains.add(NEW)
+    registry.domains.record_verified(DOMAIN, NOW)
+    before = reader.domains.generation()
+
+    registry.domains.record_verified(DOMAIN, NOW + 1)
+    registry.domains.record_failure(DOMAIN, NOW + 2, FAILURE, keep_state=True)
+    registry.domains.record_names([(TRACKING_DOMAIN, True)], NOW + 2)
+
+    assert before == reader.domains.generation()
+
+
+def test_how_a_domain_is_served(registry: Registry) -> None:
+    """Kept as the admin said it; that it is served over https is what a check has found."""
+    domain = replace(NEW, scheme=Scheme.HTTPS, verification=VerificationMode.DNS)
+    registry.domains.add(replace(domain, https=True))
+    added = registry.domains.maybe_domain_by_id(NEW.domain_id)
+
+    registry.domains.record_verified(DOMAIN, NOW, https=True)
+
+    assert domain == added
+    assert replace(
+        domain, https=True, verified_at=NOW, checked_at=NOW
+    ) == registry.domains.maybe_domain(DOMAIN)
+
+
+def test_another_subdomain_is_not_verified(registry: Registry) -> None:
+    """Nothing is known of it yet, whatever was known of the one before."""
+    registry.domains.add(NEW)
+    registry.domains.record_verified(DOMAIN, NOW, https=True)
+
+    assert registry.domains.update(replace(NEW, subdomain="go"), NOW + 1)
+
+    assert replace(NEW, subdomain="go") == registry.domains.maybe_domain(DOMAIN)
+
+
+def test_defaults_are_changed(registry: Registry) -> None:
+    """With the same subdomain the domain stays verified."""
+    registry.domains.add(NEW)
+    registry.domains.record_verified(DOMAIN, NOW, https=True)
+
+    registry.domains.update(replace(NEW, opens_enabled=False), NOW + 1)
+
+    assert replace(
+        NEW, opens_enabled=False, verified_at=NOW, checked_at=NOW, https=True
+    ) == registry.domains.maybe_domain(DOMAIN)
+
+
+def test_a_domain_that_is_not_there_any_more(registry: Registry) -> None:
+    """Neither changed nor removed nor checked: each says so."""
+    assert not registry.domains.update(NEW, NOW)
+    assert not registry.domains.remove(NEW.domain_id)
+    assert not registry.domains.record_verified(DOMAIN, NOW)
+    assert not registry.domains.record_failure(DOMAIN, NOW, FAILURE, keep_state=True)
+
+
+def test_a_check_that_another_subdomain_has_overtaken(registry: Registry) -> None:
+    """What was found of the old tracking domain says nothing of the new one."""
+    registry.domains.add(NEW)
+    registry.domains.update(replace(NEW, subdomain="go"), NOW)
+
+    assert not registry.domains.record_verified(DOMAIN, NOW, subdomain="track")
+    assert not registry.domains.record_failure(
+        DOMAIN, NOW, FAILURE, keep_state=False, subdomain="track"
+    )
+
+    assert replace(NEW, subdomain="go") == registry.domains.maybe_domain(DOMAIN)
+
+
+def test_names_outlive_subdomain_and_domain(registry: Registry, reader: RegistryReader) -> None:
+    """Links that were sent with a name are to go on working, so it is never forgotten."""
+    registry.domains.add(NEW)
+    other = replace(NEW, domain_id="2", name="other.example")
+    registry.domains.add(other)
+    registry.domains.update(replace(NEW, subdomain="go"), NOW + 1)
+    registry.domains.remove(other.domain_id)
+
+    names = reader.domains.tracking_names()
+
+    assert [
+        TrackingName("go.kontor.example", DOMAIN, NameState.CURRENT, NOW + 1),
+        TrackingName(TRACKING_DOMAIN, DOMAIN, NameState.FORMER, NOW),
+        TrackingName("track.other.example", "other.example", NameState.REMOVED, NOW),
+    ] == names
+
+
+def test_a_name_comes_back(registry: Registry) -> None:
+    """Current again, with what is known of it."""
+    registry.domains.add(NEW)
+    registry.domains.record_names([(TRACKING_DOMAIN, True)], NOW)
+    registry.domains.remove(NEW.domain_id)
+
+    registry.domains.add(replace(NEW, domain_id="2", created_at=NOW + 5))
+
+    assert [
+        TrackingName(TRACKING_DOMAIN, DOMAIN, NameState.CURRENT, NOW, True, NOW, NOW)
+    ] == registry.domains.tracking_names()
+
+
+def test_one_name_of_two_domains(registry: Registry) -> None:
+    """track.news of kontor.example is track of news.kontor.example: current while one has it."""
+    registry.domains.add(replace(NEW, subdomain="track.news"))
+    registry.domains.add(replace(NEW, domain_id="2", name="news.kontor.example"))
+    registry.domains.remove("2")
+
+    (name,) = registry.domains.tracking_names()
+
+    assert name.state is NameState.CURRENT
+
+
+def test_where_names_point(registry: Registry) -> None:
+    """What DNS said last, and when it last said "here"."""
+    registry.domains.add(NEW)
+    registry.domains.record_names([(TRACKING_DOMAIN, True), ("unknown.example", True)], NOW + 1)
+    registry.domains.record_names([(TRACKING_DOMAIN, False)], NOW + 2)
+
+    assert [
+        TrackingName(TRACKING_DOMAIN, DOMAIN, NameState.CURRENT, NOW, False, NOW + 2, NOW + 1)
+    ] == registry.domains.tracking_names()
+
+
+def test_a_domain_without_tracking_domain(registry: Registry) -> None:
+    """It has no name to serve."""
+    registry.domains.add(replace(NEW, subdomain=""))
+
+    assert registry.domains.tracking_names() == []

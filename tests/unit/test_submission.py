@@ -76,12 +76,12 @@ class Milter:
         self._running = False
 
     def add_domain(self, *, verified: bool = True, **fields: Any) -> None:
-        """Add a sending domain."""
-        domain = a_domain(**fields)
+        """Add a sending domain, which is served over https unless `fields` say otherwise."""
+        domain = a_domain(**{"https": True, **fields})
         with closing(self.store.registry()) as registry:
             registry.domains.add(domain)
             if verified:
-                registry.domains.record_verified(domain.name, NOW)
+                registry.domains.record_verified(domain.name, NOW, https=domain.https)
 
     def configure(self, **milter: Any) -> None:
         """Change settings of [milter]."""
@@ -164,6 +164,21 @@ def untouched(milter: Milter, reason: str, **send: Any) -> None:
 
 
 # --- tracked
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_scheme_of_links(milter: Milter, scheme: str) -> None:
+    """That by which the tracking domain was last seen to be served."""
+    with closing(milter.store.registry()) as registry:
+        registry.domains.record_verified(DOMAIN, NOW, https=scheme == "https")
+
+    _, edits = milter.send()
+
+    assert edits.body is not None
+    begin = f"{scheme}://track.kontor.example/".encode("ascii")
+    assert [True, True] == [
+        f'{attribute}="'.encode("ascii") + begin in edits.body for attribute in ("href", "src")
+    ]
 
 
 def test_tracked_mail(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:

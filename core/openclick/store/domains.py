@@ -1,12 +1,32 @@
-"""Sending domains in openclick.db."""
+"""Sending domains in openclick.db, and the names that links were sent with."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
-from openclick.domains import SendingDomain, VerificationFailure
+from openclick.domains import (
+    NameState,
+    Scheme,
+    SendingDomain,
+    TrackingName,
+    VerificationFailure,
+    VerificationMode,
+)
 from openclick.instants import Instant
 from openclick.store.database import Database
+
+_NAMES = """
+    SELECT names.*, CASE
+        WHEN EXISTS (
+            SELECT 1 FROM domains
+            WHERE subdomain <> '' AND subdomain || '.' || domains.name = names.name
+        ) THEN 'current'
+        WHEN EXISTS (SELECT 1 FROM domains WHERE domains.name = names.sending_domain) THEN 'former'
+        ELSE 'removed'
+    END AS state
+    FROM tracking_names AS names ORDER BY names.name
+"""
 
 
 class DomainView:
@@ -16,7 +36,7 @@ class DomainView:
         self._database = database
 
     def generation(self) -> int:
-        """Return a number that grows whenever a domain changes."""
+        """Return a number that grows whenever mail may notice that a domain has changed."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
         return int(row["value"])
@@ -29,20 +49,34 @@ class DomainView:
 
     def maybe_domain(self, name: str) -> SendingDomain | None:
         """Return the domain `name` (A-label, lower case), or None where it was never added."""
+        return self._one("SELECT * FROM domains WHERE name = ?", name)
+
+    def maybe_domain_by_id(self, domain_id: str) -> SendingDomain | None:
+        """Return the domain with this id, or None where there is none."""
+        return self._one("SELECT * FROM domains WHERE domain_id = ?", domain_id)
+
+    def tracking_names(self) -> list[TrackingName]:
+        """Return every name that links were sent with, by name: current, former and removed."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT * FROM domains WHERE name = ?", (name,)).fetchone()
+            rows = connection.execute(_NAMES).fetchall()
+        return [_name_from_row(row) for row in rows]
+
+    def _one(self, query: str, value: str) -> SendingDomain | None:
+        with self._database.reading() as connection:
+            row = connection.execute(query, (value,)).fetchone()
         return _from_row(row) if row else None
 
 
 class DomainBook(DomainView):
-    """What the sidecar and the command write; every change makes the generation grow."""
+    """What the sidecar and the command write."""
 
     def add(self, domain: SendingDomain) -> bool:
         """Add a domain; return False, changing nothing, where its name is there already."""
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO domains (domain_id, name, opens_enabled, clicks_enabled, subdomain, "
-                "created_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                "created_at, scheme, verification) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (name) DO NOTHING",
                 (
                     domain.domain_id,
                     domain.name,
@@ -50,37 +84,148 @@ class DomainBook(DomainView):
                     domain.clicks_enabled,
                     domain.subdomain,
                     domain.created_at,
+                    domain.scheme,
+                    domain.verification,
                 ),
             )
+            if cursor.rowcount == 1:
+                _add_name(connection, domain, domain.created_at)
+                _grow_generation(connection)
+            return cursor.rowcount == 1
+
+    def update(self, domain: SendingDomain, updated_at: Instant) -> bool:
+        """Write what the admin says of a domain; return False where it is not there any more.
+
+        With another subdomain it is another tracking domain, of which nothing is known yet.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT subdomain FROM domains WHERE domain_id = ?", (domain.domain_id,)
+            ).fetchone()
+            if row is None:
+                return False
+            connection.execute(
+                "UPDATE domains SET opens_enabled = ?, clicks_enabled = ?, subdomain = ?, "
+                "scheme = ?, verification = ? WHERE domain_id = ?",
+                (
+                    domain.opens_enabled,
+                    domain.clicks_enabled,
+                    domain.subdomain,
+                    domain.scheme,
+                    domain.verification,
+                    domain.domain_id,
+                ),
+            )
+            if row["subdomain"] != domain.subdomain:
+                _forget_checks(connection, domain.domain_id)
+                _add_name(connection, domain, updated_at)
+            _grow_generation(connection)
+            return True
+
+    def remove(self, domain_id: str) -> bool:
+        """Remove a domain; its names stay.  Return False where it is not there any more."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute("DELETE FROM domains WHERE domain_id = ?", (domain_id,))
             if cursor.rowcount == 1:
                 _grow_generation(connection)
             return cursor.rowcount == 1
 
-    def record_verified(self, name: str, checked_at: Instant) -> None:
-        """Write down that a check of `name` succeeded."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE domains SET verified_at = ?, checked_at = ?, failure_code = NULL, "
-                "failure_message = NULL WHERE name = ?",
-                (checked_at, checked_at, name),
-            )
-            _grow_generation(connection)
+    def record_verified(
+        self, name: str, checked_at: Instant, *, https: bool = False, subdomain: str | None = None
+    ) -> bool:
+        """Write down that a check of `name` succeeded, over https or not.
 
-    def record_failure(
-        self, name: str, checked_at: Instant, failure: VerificationFailure, *, keep_state: bool
-    ) -> None:
-        """Write down why a check of `name` failed.
-
-        `keep_state` is True where nothing could be learned (a name server did not answer): then a
-        verified domain stays verified.
+        Nothing is written, and False returned, where its subdomain is not `subdomain` any more:
+        then it was another tracking domain that was checked.
         """
         with self._database.transaction() as connection:
+            before = _checked(connection, name, subdomain)
+            if before is None:
+                return False
+            connection.execute(
+                "UPDATE domains SET verified_at = ?, checked_at = ?, https = ?, "
+                "failing_seconds = 0, failure_code = NULL, failure_message = NULL WHERE name = ?",
+                (checked_at, checked_at, https, name),
+            )
+            if before["verified_at"] is None or bool(before["https"]) != https:
+                _grow_generation(connection)
+            return True
+
+    def record_failure(
+        self,
+        name: str,
+        checked_at: Instant,
+        failure: VerificationFailure,
+        *,
+        keep_state: bool,
+        failing_seconds: int = 0,
+        subdomain: str | None = None,
+    ) -> bool:
+        """Write down why a check of `name` failed, and for how long checks have.
+
+        `keep_state` is True where a verified domain stays verified.  `subdomain`: see
+        `record_verified`.
+        """
+        with self._database.transaction() as connection:
+            before = _checked(connection, name, subdomain)
+            if before is None:
+                return False
             connection.execute(
                 "UPDATE domains SET checked_at = ?, failure_code = ?, failure_message = ?, "
-                "verified_at = CASE WHEN ? THEN verified_at END WHERE name = ?",
-                (checked_at, failure.code, failure.message, keep_state, name),
+                "failing_seconds = ?, verified_at = CASE WHEN ? THEN verified_at END, "
+                "https = CASE WHEN ? THEN https ELSE 0 END WHERE name = ?",
+                (
+                    checked_at,
+                    failure.code,
+                    failure.message,
+                    failing_seconds,
+                    keep_state,
+                    keep_state,
+                    name,
+                ),
             )
-            _grow_generation(connection)
+            if before["verified_at"] is not None and not keep_state:
+                _grow_generation(connection)
+            return True
+
+    def record_names(self, found: Iterable[tuple[str, bool]], checked_at: Instant) -> None:
+        """Write down which names DNS says point here, and which it says do not."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE tracking_names SET points_here = :here, checked_at = :at, "
+                "pointed_here_at = CASE WHEN :here THEN :at ELSE pointed_here_at END "
+                "WHERE name = :name",
+                [{"name": name, "here": here, "at": checked_at} for name, here in found],
+            )
+
+
+def _checked(
+    connection: sqlite3.Connection, name: str, subdomain: str | None
+) -> sqlite3.Row | None:
+    """Return what is known of the domain that was checked; None where it is another by now."""
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT verified_at, https, subdomain FROM domains WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None or subdomain not in (None, row["subdomain"]):
+        return None
+    return row
+
+
+def _add_name(connection: sqlite3.Connection, domain: SendingDomain, at: Instant) -> None:
+    if domain.subdomain:
+        connection.execute(
+            "INSERT INTO tracking_names (name, sending_domain, added_at) VALUES (?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET sending_domain = excluded.sending_domain",
+            (domain.tracking_domain, domain.name, at),
+        )
+
+
+def _forget_checks(connection: sqlite3.Connection, domain_id: str) -> None:
+    connection.execute(
+        "UPDATE domains SET verified_at = NULL, checked_at = NULL, https = 0, failing_seconds = 0, "
+        "failure_code = NULL, failure_message = NULL WHERE domain_id = ?",
+        (domain_id,),
+    )
 
 
 def _grow_generation(connection: sqlite3.Connection) -> None:
@@ -101,4 +246,20 @@ def _from_row(row: sqlite3.Row) -> SendingDomain:
         verified_at=row["verified_at"],
         checked_at=row["checked_at"],
         failure=failure,
+        scheme=Scheme(row["scheme"]),
+        verification=VerificationMode(row["verification"]),
+        https=bool(row["https"]),
+        failing_seconds=row["failing_seconds"],
+    )
+
+
+def _name_from_row(row: sqlite3.Row) -> TrackingName:
+    return TrackingName(
+        name=row["name"],
+        sending_domain=row["sending_domain"],
+        state=NameState(row["state"]),
+        added_at=row["added_at"],
+        points_here=bool(row["points_here"]),
+        checked_at=row["checked_at"],
+        pointed_here_at=row["pointed_here_at"],
     )
