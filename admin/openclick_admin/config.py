@@ -16,10 +16,10 @@ def command() -> None:
 @command.command("check")
 @pass_admin
 def check(admin: Admin) -> None:
-    """Check the settings and the files of the judge; exit 78 and name each fault."""
-    from openclick_sidecar.judges import load_judge  # noqa: PLC0415 - init and sample need none
+    """Check the settings and the files that they name; exit 78 and name each fault."""
+    from openclick_sidecar.main import check_files  # noqa: PLC0415 - init and sample need none
 
-    load_judge(load_config(admin.config_path))
+    check_files(load_config(admin.config_path))
     click.echo(f"{admin.config_path}: no fault found")
 
 

@@ -87,6 +87,19 @@ def seconds(low: float, high: float) -> Kind:
     return Kind(f"seconds, a number from {low:g} to {high:g}", parse)
 
 
+def list_of_seconds(low: float, high: float, longest: int) -> Kind:
+    """A list of at least one and at most `longest` durations in seconds, bounds included."""
+    item = seconds(low, high)
+
+    def parse(value: Any) -> tuple[float, ...]:
+        if not 1 <= len(_typed(value, list)) <= longest:
+            raise ValueError(value)
+        return tuple(item.parse(entry) for entry in value)
+
+    needs = f"a list of 1 to {longest} numbers of seconds, each from {low:g} to {high:g}"
+    return Kind(needs, parse)
+
+
 def matching(needs: str, pattern: str) -> Kind:
     """Text that `pattern` matches as a whole."""
     compiled = re.compile(pattern)

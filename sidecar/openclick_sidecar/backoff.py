@@ -1,32 +1,73 @@
 """When a delivery is tried again, and when it is given up.
 
-Called by `dispatcher`.  Pure: randomness is handed in.
+Called by `dispatcher`.  Pure: randomness is handed in.  What counts towards the end is how long the
+list has had a delivery wait, not the calendar: so neither an open circuit, nor a queue, nor a
+sidecar that was down takes attempts away from it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from openclick.instants import SECOND, Instant
 
-RETRY_WAITS_SECONDS = (5, 60, 300, 1800, 7200, 18_000, 36_000)
-"""Waits after the first, second, ... attempt; the last entry is followed by LAST_WAIT_SECONDS."""
-LAST_WAIT_SECONDS = 43_200
-GIVE_UP_SECONDS = 3 * 86_400
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""A receiver that asks for more is asked again after a day."""
 _JITTER = 0.1
 
 
-def wait_seconds(attempts_made: int, random: Callable[[], float]) -> float:
-    """Return how long to wait after attempt number `attempts_made`, within 10 % of the list.
+@dataclass(frozen=True)
+class NextAttempt:
+    """How long to wait for it, and how long the list has then had the delivery wait in all."""
 
-    `random` returns a number from 0 to 1.
-    """
-    place = attempts_made - 1
-    waits = RETRY_WAITS_SECONDS
-    base = waits[place] if place < len(waits) else LAST_WAIT_SECONDS
-    return base * (1 + _JITTER * (2 * random() - 1))
+    wait_seconds: float
+    waited_seconds: float
 
 
-def gives_up(created_at: Instant, next_attempt_at: Instant) -> bool:
-    """Tell whether the next attempt would come after the delivery's three days."""
-    return next_attempt_at - created_at > GIVE_UP_SECONDS * SECOND
+@dataclass(frozen=True)
+class RetryList:
+    """The explicit list: the wait after each failed attempt, the last one repeated."""
+
+    waits_seconds: tuple[float, ...]
+    give_up_seconds: float
+
+    def after(
+        self,
+        place: int,
+        waited_seconds: float,
+        retry_after_seconds: float | None,
+        random: Callable[[], float],
+    ) -> NextAttempt | None:
+        """Return the attempt after failure number `place` (1 for the first), None for no more.
+
+        Waits lie within 10 % of the list, so that receivers that went down together are not tried
+        together; but never below what Retry-After asked for.  `random` returns a number from 0 to
+        1.
+        """
+        listed = self.waits_seconds[min(place, len(self.waits_seconds)) - 1]
+        asked = retry_after_seconds or 0.0
+        total = waited_seconds + max(listed, asked)
+        if total > self.give_up_seconds:
+            return None
+        wait = listed * (1 + _JITTER * (2 * random() - 1))
+        return NextAttempt(max(wait, asked), total)
+
+
+def retry_after_seconds(value: str | None, now: Instant) -> float | None:
+    """Read a Retry-After field (RFC 9110, 10.2.3): seconds or a date; None for nothing usable."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:10]), MAX_RETRY_AFTER_SECONDS)
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    seconds = at.timestamp() - now / SECOND
+    return min(math.ceil(seconds), MAX_RETRY_AFTER_SECONDS) if seconds > 0 else None

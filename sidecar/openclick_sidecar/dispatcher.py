@@ -1,8 +1,13 @@
 """Brings events to webhooks: forms deliveries, makes attempts, writes down how each one ended.
 
-A service of the sidecar.  Promises: an attempt and the time of the next one are on disk before the
-POST is made, so that a crash repeats a batch late rather than losing it or hammering its receiver;
-`batch_id` and events stay the same over all attempts of a delivery; one POST a webhook at a time.
+A service of the sidecar, which works in rounds: a round writes the ends of attempts that were made
+meanwhile, forms deliveries of new events, and claims what is due, in one transaction; then the
+claimed attempts are made, all at once.
+
+Promises: an attempt is on disk before its POST is made; where the sidecar dies in between, the same
+batch is posted again when the claim has ended, so that an event may come twice and is never lost;
+`batch_id` and events stay the same over all attempts of a delivery; an end that could not be
+written is kept and written later; no endpoint waits for another one (see `slots`).
 """
 
 from __future__ import annotations
@@ -11,36 +16,43 @@ import json
 import logging
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.python.failure import Failure
 
 from openclick import __version__
+from openclick.circuit import Health
 from openclick.instants import SECOND, Instant
 from openclick.logs import line
-from openclick.store import Registry, StoreFault
-from openclick.webhooks import Attempt, Delivery, DeliveryState, Webhook
-from openclick_sidecar.backoff import gives_up, wait_seconds
+from openclick.settings import WebhookSettings
+from openclick.store import Registry, Round, StoreFault
+from openclick.webhooks import (
+    Attempt,
+    AttemptKind,
+    Claim,
+    DeliveryState,
+    Settlement,
+    Webhook,
+    WebhookStatus,
+)
+from openclick_sidecar.backoff import RetryList, retry_after_seconds
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.judging import detach
 from openclick_sidecar.post import Poster, Reply
 from openclick_sidecar.signing import signature_headers
+from openclick_sidecar.slots import AttemptSlots
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class _Job:
-    """All that an attempt needs, read in one go."""
-
-    delivery: Delivery
-    webhook: Webhook
-    number: int
-    next_attempt_at: Instant
-    bodies: list[bytes]
+_CLAIM_MARGIN_SECONDS = 5.0
+"""How much longer than a POST may take its claim holds: for the disk, before and after."""
+_GONE = 410
 
 
 @dataclass
@@ -49,108 +61,193 @@ class Dispatcher:
 
     bookkeeper: Bookkeeper
     poster: Poster
+    settings: WebhookSettings
     now: Callable[[], Instant]
     random: Callable[[], float] = random.random
     new_batch_id: Callable[[], str] = lambda: secrets.token_hex(16)
-    _busy: set[str] = field(default_factory=set)
+    attempts: Counter[str] = field(default_factory=Counter)
+    _under_way: dict[int, Claim] = field(default_factory=dict)
+    _settlements: list[Settlement] = field(default_factory=list)
+    _asked: bool = False
+    _going_round: bool = False
+    _stopping: bool = False
+    _when_idle: Deferred[None] | None = None
     _fault: str = ""
 
     async def tick(self) -> None:
-        """Form deliveries of new events, and begin every attempt that is due."""
+        """Go round until there is nothing more to write, to form or to claim."""
+        self._asked = True
+        if self._going_round:
+            return
+        self._going_round = True
         try:
-            for delivery in await self.bookkeeper.run(self._form_and_list):
-                if delivery.webhook_id not in self._busy:
-                    self._busy.add(delivery.webhook_id)
-                    detach("dispatcher", Deferred.fromCoroutine(self._attempt(delivery)))
+            while self._asked:
+                self._asked = False
+                await self._go_round()
             self._fault = ""
         except StoreFault as fault:
             if str(fault) != self._fault:
                 log.error(line("dispatcher", "events wait to be posted", reason=fault))
             self._fault = str(fault)
-
-    def _form_and_list(self, registry: Registry) -> list[Delivery]:
-        now = self.now()
-        registry.deliveries.form(now, self.new_batch_id)
-        return registry.deliveries.many_due(now)
-
-    async def _attempt(self, delivery: Delivery) -> None:
-        """Make one attempt; the webhook is busy until its end is written down."""
-        try:
-            job = await self.bookkeeper.run(lambda registry: self._begin(registry, delivery))
-            if job is not None:
-                await self._carry_out(job)
-        except StoreFault as fault:
-            log.error(line(delivery.batch_id, "attempt not written down", reason=fault))
         finally:
-            self._busy.discard(delivery.webhook_id)
+            self._going_round = False
 
-    def _begin(self, registry: Registry, delivery: Delivery) -> _Job | None:
-        """Write the attempt down; None where the list that named the delivery is out of date."""
-        number, now = delivery.attempts + 1, self.now()
-        next_attempt_at = now + int(wait_seconds(number, self.random) * SECOND)
-        if not registry.deliveries.begin_attempt(
-            delivery.delivery_id, number, now, next_attempt_at
-        ):
-            return None
-        return _Job(
-            delivery=delivery,
-            webhook=registry.webhooks.one_webhook(delivery.webhook_id),
-            number=number,
-            next_attempt_at=next_attempt_at,
-            bodies=registry.deliveries.event_bodies(delivery.delivery_id),
+    async def stop(self, reactor: Any, seconds: float) -> None:
+        """Begin no more attempts, wait a moment for those under way, give the others back."""
+        self._stopping = True
+        if self._under_way:
+            self._when_idle = Deferred()
+            self._when_idle.addTimeout(seconds, reactor)
+            try:
+                await self._when_idle
+            except DeferredTimeout:
+                cut_off, now = list(self._under_way.values()), self.now()
+                self.bookkeeper.run(
+                    lambda registry: registry.deliveries.release(cut_off, now)
+                ).addErrback(_leave_to_the_claims_end)
+
+    async def _go_round(self) -> None:
+        settlements = list(self._settlements)
+        settled = {each.claim.delivery.delivery_id for each in settlements}
+        under_way = {key: value for key, value in self._under_way.items() if key not in settled}
+        slots = self._slots(under_way.values())
+        done = await self.bookkeeper.run(
+            lambda registry: self._round(registry, settlements, slots, frozenset(under_way))
+        )
+        del self._settlements[: len(settlements)]
+        for delivery_id in settled:
+            self._under_way.pop(delivery_id, None)
+        for claim in done.claims:
+            self._under_way[claim.delivery.delivery_id] = claim
+            detach("dispatcher", Deferred.fromCoroutine(self._attempt(claim)))
+        for webhook, health in done.changes:
+            _log_change(webhook, health)
+        # A probe that has succeeded makes all due, and what it does is to be seen at once.
+        self._asked = self._asked or done.more or bool(done.changes)
+        if self._when_idle is not None and not self._under_way and not self._when_idle.called:
+            self._when_idle.callback(None)
+
+    def _slots(self, under_way: Any) -> AttemptSlots:
+        if self._stopping:
+            return AttemptSlots(0, 0, ())
+        return AttemptSlots(
+            self.settings.concurrency,
+            self.settings.concurrency_per_webhook,
+            [(claim.webhook.webhook_id, claim.webhook.failures > 0) for claim in under_way],
         )
 
-    async def _carry_out(self, job: _Job) -> None:
+    def _round(
+        self,
+        registry: Registry,
+        settlements: list[Settlement],
+        slots: AttemptSlots,
+        under_way: frozenset[int],
+    ) -> Round:
+        now = self.now()
+        claim_seconds = self.settings.timeout_seconds + _CLAIM_MARGIN_SECONDS
+        claim_until = now + int(claim_seconds * SECOND)
+        return registry.deliveries.go_round(
+            now, settlements, slots, claim_until, under_way, self.new_batch_id
+        )
+
+    async def _attempt(self, claim: Claim) -> None:
+        """Make one attempt, and have its end written by the next round."""
         started_at = self.now()
-        reply = await self._post(job, started_at)
-        attempt = Attempt(
-            started_at, self.now(), reply.accepted, reply.status_code, reply.error, reply.excerpt
-        )
-        state = _state_after(job, reply)
-        await self.bookkeeper.run(
-            lambda registry: registry.deliveries.finish_attempt(
-                job.delivery.delivery_id, job.number, attempt, state
-            )
-        )
-        _log_attempt(job, reply, state, attempt)
+        reply = await self._post(claim, started_at)
+        settlement = self._settlement(claim, reply, started_at)
+        self.attempts[reply.outcome.value] += 1
+        _log_attempt(settlement)
+        self._settlements.append(settlement)
+        await self.tick()
 
-    async def _post(self, job: _Job, at: Instant) -> Reply:
+    async def _post(self, claim: Claim, at: Instant) -> Reply:
         timestamp = at // SECOND
-        body = batch_body(job.delivery.batch_id, timestamp, job.bodies)
-        fields = {
-            "Content-Type": "application/json",
-            "User-Agent": f"OpenClick/{__version__}",
-            **signature_headers(job.webhook.secret, job.delivery.batch_id, timestamp, body),
-        }
-        return await self.poster.post(job.webhook.url, body, fields)
+        body = batch_body(claim.delivery.batch_id, timestamp, claim.bodies)
+        secrets_now = claim.webhook.live_secrets(at)
+        fields = request_fields(secrets_now, claim.delivery.batch_id, timestamp, body)
+        return await self.poster.post(claim.webhook.url, body, fields)
+
+    def _settlement(self, claim: Claim, reply: Reply, started_at: Instant) -> Settlement:
+        now, delivery = self.now(), claim.delivery
+        attempt = Attempt(
+            *(started_at, now, reply.accepted, reply.status_code, reply.error, reply.excerpt),
+            outcome=reply.outcome.value,
+        )
+        state, place, waited = DeliveryState.DELIVERED, delivery.place, delivery.waited_seconds
+        next_at, asked = now, None
+        if not reply.accepted:
+            asked = retry_after_seconds(reply.retry_after, now)
+            state, next_at = DeliveryState.PENDING, delivery.next_attempt_at
+        if reply.status_code == _GONE:
+            state = DeliveryState.ABANDONED
+        elif not reply.accepted and claim.kind is AttemptKind.LIST:
+            place += 1
+            retries = RetryList(self.settings.retry_waits_seconds, self.settings.give_up_seconds)
+            following = retries.after(place, waited, asked, self.random)
+            if following is None:
+                state = DeliveryState.ABANDONED
+            else:
+                waited = following.waited_seconds
+                next_at = now + int(following.wait_seconds * SECOND)
+        return Settlement(
+            *(claim, attempt, state, next_at, place, waited),
+            pause_until=None if asked is None else now + int(asked * SECOND),
+            gone=reply.status_code == _GONE,
+        )
 
 
-def batch_body(batch_id: str, timestamp: int, bodies: list[bytes]) -> bytes:
+def _leave_to_the_claims_end(failure: Failure) -> None:
+    if not isinstance(failure.value, StoreFault):
+        failure.raiseException()
+
+
+def batch_body(batch_id: str, timestamp: int, bodies: tuple[bytes, ...]) -> bytes:
     """Return the body of an attempt: {batch_id, timestamp, events[]}, from finished events."""
     head = json.dumps({"batch_id": batch_id, "timestamp": timestamp}, separators=(",", ":"))
     return b'%s,"events":[%s]}' % (head[:-1].encode("ascii"), b",".join(bodies))
 
 
-def _state_after(job: _Job, reply: Reply) -> DeliveryState:
-    if reply.accepted:
-        return DeliveryState.DELIVERED
-    if gives_up(job.delivery.created_at, job.next_attempt_at):
-        return DeliveryState.ABANDONED
-    return DeliveryState.PENDING
+def request_fields(
+    live_secrets: tuple[str, ...], batch_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """Return the header fields of an attempt."""
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": f"OpenClick/{__version__}",
+        **signature_headers(live_secrets, batch_id, timestamp, body),
+    }
 
 
-def _log_attempt(job: _Job, reply: Reply, state: DeliveryState, attempt: Attempt) -> None:
-    level = logging.INFO if reply.accepted else logging.WARNING
+def _log_attempt(settlement: Settlement) -> None:
+    claim, attempt, state = settlement.claim, settlement.attempt, settlement.state
+    words = {
+        DeliveryState.DELIVERED: "delivered",
+        DeliveryState.ABANDONED: "abandoned",
+        DeliveryState.PENDING: "attempt failed",
+    }
     log.log(
-        level,
+        logging.INFO if attempt.delivered else logging.WARNING,
         line(
-            job.delivery.batch_id,
-            state.value if state is not DeliveryState.PENDING else "attempt failed",
-            webhook=job.webhook.webhook_id,
-            events=len(job.bodies),
-            attempt=job.number,
-            status=reply.status_code,
-            error=reply.error or None,
+            claim.delivery.batch_id,
+            words[state],
+            webhook=claim.webhook.webhook_id,
+            events=len(claim.bodies),
+            attempt=claim.number,
+            kind=claim.kind.value if claim.kind is AttemptKind.PROBE else None,
+            status=attempt.status_code,
+            error=attempt.error or None,
             seconds=f"{(attempt.finished_at - attempt.started_at) / SECOND:.3f}",
         ),
     )
+
+
+def _log_change(webhook: Webhook, health: Health) -> None:
+    if health.status is WebhookStatus.ACTIVE:
+        log.info(line(webhook.webhook_id, "circuit closed, deliveries go on", url=webhook.url))
+        return
+    what = (
+        "disabled, its events are skipped"
+        if health.status is WebhookStatus.DISABLED
+        else "circuit opened, its events wait"
+    )
+    log.error(line(webhook.webhook_id, what, url=webhook.url, reason=health.reason))

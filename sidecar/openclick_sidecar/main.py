@@ -21,6 +21,7 @@ from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
 from openclick.systemd import inherited_sockets
 from openclick_sidecar.judges import load_judge
+from openclick_sidecar.trust import own_authorities
 
 PROGRAM = "openclick-sidecar"
 _UMASK = 0o007
@@ -32,11 +33,17 @@ log = logging.getLogger(__name__)
 def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
     purpose = "Answers tracking links and posts events to webhooks."
-    config, _ = begin(PROGRAM, purpose, argv, also_check=load_judge)
+    config, _ = begin(PROGRAM, purpose, argv, also_check=check_files)
     status = run(config)
     logging.shutdown()
     # Not sys.exit: the interpreter's end would wait for a thread that a hanging disk holds.
     os._exit(status)
+
+
+def check_files(config: Config) -> None:
+    """Read the files that the settings name.  Raises ConfigError."""
+    load_judge(config)
+    own_authorities(config)
 
 
 def run(config: Config) -> int:
@@ -52,7 +59,7 @@ def run(config: Config) -> int:
 
     reactor: Any = twisted.internet.reactor
     try:
-        judge = load_judge(config)
+        judge, authorities = load_judge(config), own_authorities(config)
     except ConfigError as error:
         print(f"{error}\n{PROGRAM} not started", file=sys.stderr)
         return EX_CONFIG
@@ -61,7 +68,7 @@ def run(config: Config) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
-    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor)
+    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor, authorities)
     _spare_the_collector()
     # Whoever hears "ready" may ask for the end at once, which must wait until the reactor listens.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)

@@ -8,12 +8,13 @@ Promises: one sample a line, whatever a label's value holds; a metric without sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from openclick import __version__
-from openclick.instants import SECOND
+from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
+from openclick.webhooks import Backlog, WebhookStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -26,7 +27,8 @@ Sample = tuple[Mapping[str, object], float]
 class Readings:
     """All numbers of one moment.
 
-    `hits` by outcome, `verdicts` by visitor and rule, `milter` None where it never ran here.
+    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `milter` None where it
+    never ran here; `now` is when `backlog` was read.
     """
 
     started_at_seconds: float
@@ -40,6 +42,9 @@ class Readings:
     hits_waiting: int = 0
     reading_pauses: int = 0
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    webhook_attempts: Mapping[str, int] = field(default_factory=dict)
+    backlog: Sequence[Backlog] = ()
+    now: Instant = 0
     milter: Heartbeat | None = None
 
 
@@ -68,7 +73,7 @@ def exposition(readings: Readings) -> bytes:
 
 def metrics(readings: Readings) -> Iterator[Metric]:
     """Yield every metric of the sidecar, and then the milter's."""
-    for name, kind, text, samples in _sidecar(readings):
+    for name, kind, text, samples in (*_sidecar(readings), *_webhooks(readings)):
         yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
     if readings.milter is not None:
         for name, kind, text, samples in _milter(readings.milter):
@@ -118,6 +123,36 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
             for (visitor, rule), count in sorted(now.verdicts.items())
         ],
     )
+
+
+def _webhooks(now: Readings) -> Iterator[_Row]:
+    yield (
+        *("webhook_attempts_total", "counter", "POSTs of deliveries by what came of them."),
+        _by("outcome", now.webhook_attempts),
+    )
+    yield (
+        *("webhook_oldest_event_seconds", "gauge", "Age of the oldest undelivered event."),
+        [
+            ({"webhook": one.webhook_id}, _age_seconds(one.oldest_event_at, now.now))
+            for one in now.backlog
+        ],
+    )
+    yield (
+        *("webhook_pending_deliveries", "gauge", "Deliveries that wait for an attempt."),
+        [({"webhook": one.webhook_id}, one.pending_deliveries) for one in now.backlog],
+    )
+    yield (
+        *("webhook_active", "gauge", "1 where it gets events, 0 where its circuit is open."),
+        [
+            ({"webhook": one.webhook_id}, int(one.status is WebhookStatus.ACTIVE))
+            for one in now.backlog
+            if one.status is not WebhookStatus.DISABLED
+        ],
+    )
+
+
+def _age_seconds(since: Instant | None, now: Instant) -> float:
+    return 0.0 if since is None else max(0, now - since) / SECOND
 
 
 def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:

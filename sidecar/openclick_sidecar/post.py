@@ -1,52 +1,90 @@
 """One POST to a webhook.
 
-The only importer of treq.  Called by `dispatcher`.  Promises: never raises for what a receiver or
-the network does, but tells it in the `Reply`; follows no redirect; the whole exchange ends within
-the time-out; of an answer's body only the beginning is kept.
+The only importer of treq.  Called by `dispatcher` and `trial`.  Promises: never raises for what a
+receiver or the network does, but tells it in the `Reply`; follows no redirect, keeps no cookie,
+decodes no compression; the whole exchange ends within the time-out; of an answer's body only the
+beginning is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NoReturn
 
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
 
-EXCERPT_BYTES = 512
-_IDLE_SECONDS = 30
+from openclick_sidecar.dialling import CheckedEndpoints, ForbiddenAddress, NameFault
+
+EXCERPT_BYTES = 2048
+_IDLE_SECONDS = 4
+"""Shorter than the five seconds after which many servers close a connection: whoever sends into
+that moment gets no answer, and must take it for a failed attempt."""
+
+
+class PostOutcome(StrEnum):
+    """What came of a POST, as metrics count it."""
+
+    ACCEPTED = "accepted"
+    REDIRECT = "redirect"
+    CLIENT_ERROR = "client_error"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    NAME = "name"
+    FORBIDDEN_ADDRESS = "forbidden_address"
+    CONNECT = "connect"
+    TLS = "tls"
+    BROKEN = "broken"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a POST: a status code, or the reason why none came."""
+    """What came of a POST: a status code, or the reason why none came.
+
+    `excerpt` is the beginning of the body; `retry_after` the field as it stands, where there is
+    one.
+    """
 
     status_code: int | None
     error: str
     excerpt: str
+    outcome: PostOutcome
+    retry_after: str | None = None
 
     @property
     def accepted(self) -> bool:
         """Whether the receiver has taken the batch: any 2xx, and nothing else."""
-        return self.status_code is not None and 200 <= self.status_code < 300
+        return self.outcome is PostOutcome.ACCEPTED
 
 
 class Poster:
     """Posts batches over kept connections."""
 
-    def __init__(self, reactor: Any, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        timeout_seconds: float,
+        endpoints: CheckedEndpoints,
+        connections_per_host: int = 4,
+    ) -> None:
         self._reactor = reactor
         self._timeout_seconds = timeout_seconds
         self._pool = HTTPConnectionPool(reactor)
         self._pool.retryAutomatically = False
         self._pool.cachedConnectionTimeout = _IDLE_SECONDS
-        agent: Any = Agent(reactor, connectTimeout=timeout_seconds, pool=self._pool)
-        self._client = HTTPClient(agent)
+        self._pool.maxPersistentPerHost = connections_per_host
+        self._agent: Any = _Plain(Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool))
 
     async def post(self, url: str, body: bytes, fields: dict[str, str]) -> Reply:
         """Post `body` to `url`."""
@@ -55,9 +93,11 @@ class Poster:
         try:
             return await exchange
         except DeferredTimeout:
-            return Reply(None, f"no whole answer within {self._timeout_seconds:g} s", "")
+            error = f"no whole answer within {self._timeout_seconds:g} s"
+            return Reply(None, error, "", PostOutcome.TIMEOUT)
         except Exception as error:  # noqa: BLE001 - the receiver's fault, whatever it is
-            return Reply(None, _reason(error), "")
+            inner = _innermost(error)
+            return Reply(None, _reason(inner), "", _outcome_of(inner))
 
     def close(self) -> Deferred[None]:
         """Close the kept connections."""
@@ -65,7 +105,8 @@ class Poster:
         return closing
 
     async def _exchange(self, url: str, body: bytes, fields: dict[str, str]) -> Reply:
-        response = await self._client.post(
+        # A client of its own, because it keeps the cookies that it is given.
+        response = await HTTPClient(self._agent).post(
             url,
             data=body,
             headers=Headers({k: [v] for k, v in fields.items()}),
@@ -74,7 +115,40 @@ class Poster:
         )
         excerpt = await _beginning(response)
         error = "" if 200 <= response.code < 300 else f"answered {response.code}"
-        return Reply(response.code, error, excerpt.decode("utf-8", "replace"))
+        retry_after = response.headers.getRawHeaders(b"Retry-After", [None])[0]
+        return Reply(
+            response.code,
+            error,
+            excerpt.decode("utf-8", "replace"),
+            _outcome_of_status(response.code),
+            retry_after.decode("latin-1") if retry_after is not None else None,
+        )
+
+
+@implementer(IAgent)
+class _Plain:
+    """Undoes treq's decoding of compressed answers: a few bytes can become gigabytes."""
+
+    def __init__(self, agent: Any) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Any = None,
+        bodyProducer: Any = None,  # noqa: N803
+    ) -> Deferred[Any]:
+        """Ask for an answer as it is, and show it as one that is not encoded."""
+        plain = headers.copy()
+        plain.setRawHeaders(b"Accept-Encoding", [b"identity"])
+        asked: Deferred[Any] = self._agent.request(method, uri, plain, bodyProducer)
+        return asked.addCallback(_without_encoding)
+
+
+def _without_encoding(response: Any) -> Any:
+    response.headers.removeHeader(b"Content-Encoding")
+    return response
 
 
 class _Beginning(Protocol):
@@ -118,9 +192,37 @@ def _timed_out(_result: object, seconds: float) -> NoReturn:
     raise DeferredTimeout(seconds)
 
 
-def _reason(error: Exception) -> str:
-    """Say in one line what went wrong, digging through Twisted's wrapping."""
-    if isinstance(error, ResponseFailed) and error.reasons:
-        inner = error.reasons[0].value
-        return f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _outcome_of_status(code: int) -> PostOutcome:
+    if 200 <= code < 300:
+        return PostOutcome.ACCEPTED
+    by_class = {3: PostOutcome.REDIRECT, 4: PostOutcome.CLIENT_ERROR, 5: PostOutcome.SERVER_ERROR}
+    return by_class.get(code // 100, PostOutcome.BROKEN)
+
+
+def _outcome_of(error: BaseException) -> PostOutcome:
+    """Return what kind of fault an exception is; TLS's own come from two libraries."""
+    if type(error).__module__.partition(".")[0] in ("OpenSSL", "service_identity"):
+        return PostOutcome.TLS
+    kinds: tuple[tuple[Callable[[BaseException], bool], PostOutcome], ...] = (
+        (lambda e: isinstance(e, ForbiddenAddress), PostOutcome.FORBIDDEN_ADDRESS),
+        (lambda e: isinstance(e, NameFault), PostOutcome.NAME),
+        (lambda e: isinstance(e, ConnectTimeout | CancelledError), PostOutcome.TIMEOUT),
+        (lambda e: isinstance(e, ConnectError), PostOutcome.CONNECT),
+    )
+    return next((outcome for holds, outcome in kinds if holds(error)), PostOutcome.BROKEN)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Dig through Twisted's wrapping of what went wrong."""
+    reasons = getattr(error, "reasons", None)
+    if isinstance(reasons, list) and reasons and isinstance(reasons[0], Failure):
+        return _innermost(reasons[0].value or error)
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line what went wrong."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ForbiddenAddress | NameFault):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,7 +1,7 @@
 """Questions to name servers.
 
-The only importer of dns (dnspython).  Called by `verifier`, in a thread: a question may take
-`dns.timeout_seconds`.  Never asked while a mail or a hit waits.
+The only importer of dns (dnspython).  Called by `verifier` and `lookup`, in threads: a question may
+take `dns.timeout_seconds`.  Never asked while a mail or a hit waits.
 
 Promises: "the name has no such record" and "could not ask" are told apart: only the first is an
 answer.
@@ -57,6 +57,22 @@ class Resolver:
         Raises NameNotFound, CouldNotAsk.
         """
         return frozenset(self._ask(name, "A") + self._ask(name, "AAAA"))
+
+    def reachable_addresses(self, name: str) -> frozenset[str]:
+        """Return the addresses that are known of `name`: enough where any of them will do.
+
+        Raises NameNotFound; CouldNotAsk where neither kind was answered.
+        """
+        found: list[str] = []
+        fault: CouldNotAsk | None = None
+        for record_type in ("A", "AAAA"):
+            try:
+                found += self._ask(name, record_type)
+            except CouldNotAsk as error:
+                fault = error
+        if fault is not None and not found:
+            raise fault
+        return frozenset(found)
 
     def _ask(self, name: str, record_type: str) -> list[str]:
         try:

@@ -23,7 +23,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import dispatcher, judging, retention
+from openclick_sidecar import backlog, dispatcher, judging, retention
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
@@ -37,7 +37,7 @@ from openclick_sidecar.listeners import CannotListen, Listeners
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.pace import Pace
 from openclick_sidecar.patience import done_within
-from openclick_sidecar.post import Poster
+from openclick_sidecar.posting import Posting
 from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
@@ -54,12 +54,21 @@ _LAST_REQUESTS_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
 _DRAIN_LOOK_SECONDS = 0.02
 _LAST_WORK_SECONDS = 5.0
+_LAST_POSTS_SECONDS = 2.0
 
 
 class Sidecar:
     """Everything that runs in the sidecar's process."""
 
-    def __init__(self, config: Config, store: Store, judge: Judge, reactor: Any) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        judge: Judge,
+        reactor: Any,
+        authorities: Sequence[bytes] = (),
+    ) -> None:
+        """`authorities` are certificates in PEM that webhooks' are checked against too."""
         self._config = config
         self._store = store
         self._reactor = reactor
@@ -96,26 +105,17 @@ class Sidecar:
             StatusSite(self._read, readiness.reasons),
         )
         self._bookkeeper = Bookkeeper(store, reactor)
-        self._poster = Poster(reactor, config.webhooks.timeout_seconds)
-        self._dispatcher = dispatcher.Dispatcher(self._bookkeeper, self._poster, now)
-        self._docket = judging.Docket(store, judge, now, self._recorder.distrust)
-        self._judging = judging.Judging(
-            self._docket,
-            self._bookkeeper,
-            config.sidecar.hold_seconds,
-            time.monotonic,
-            on_judged=self._dispatch_soon,
-            pace=Pace(lambda: self._recorder.recorded, self._sleep),
+        self._posting = Posting(config, reactor, authorities)
+        self._dispatcher = dispatcher.Dispatcher(
+            self._bookkeeper, self._posting.poster, config.webhooks, now
         )
+        self._docket = judging.Docket(store, judge, now, self._recorder.distrust)
+        self._judging = self._judge_service()
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
-        self._loops = [
-            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
-            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
-        ]
+        self._backlog = backlog.BacklogWatch(self._bookkeeper)
+        self._loops = self._services()
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
@@ -123,6 +123,7 @@ class Sidecar:
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
         self._recorder.start()
         self._bookkeeper.start()
+        self._posting.start()
         for loop, seconds in self._loops:
             loop.clock = self._reactor
             judging.detach("service", loop.start(seconds))
@@ -141,7 +142,8 @@ class Sidecar:
                 loop.stop()
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._recorder.stop):
             log.error(line("hits", "the disk hangs; hits that wait for it are not recorded"))
-        await self._poster.close()
+        await self._dispatcher.stop(self._reactor, _LAST_POSTS_SECONDS)
+        await self._posting.stop()
         self._bookkeeper.run(lambda _registry: self._docket.close()).addErrback(_forget_fault)
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
@@ -160,6 +162,26 @@ class Sidecar:
         while self._factory.connections() and time.monotonic() < deadline:
             await deferLater(self._reactor, _DRAIN_LOOK_SECONDS)
         self._factory.end_all()
+
+    def _judge_service(self) -> judging.Judging:
+        return judging.Judging(
+            self._docket,
+            self._bookkeeper,
+            self._config.sidecar.hold_seconds,
+            time.monotonic,
+            on_judged=self._dispatch_soon,
+            pace=Pace(lambda: self._recorder.recorded, self._sleep),
+        )
+
+    def _services(self) -> list[tuple[LoopingCall, float]]:
+        """Return what is called again and again, with the seconds in between."""
+        return [
+            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
+            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._backlog.tick)), backlog.TICK_SECONDS),
+        ]
 
     def _caps(self) -> Admission:
         settings = self._config.sidecar
@@ -207,6 +229,9 @@ class Sidecar:
                 (visitor.value, rule): count
                 for (visitor, rule), count in self._docket.tally.counts().items()
             },
+            webhook_attempts=dict(self._dispatcher.attempts),
+            backlog=self._backlog.last,
+            now=now(),
             milter=milter,
         )
 

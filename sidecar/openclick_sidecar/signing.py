@@ -8,6 +8,8 @@ minutes.  Pure.
     webhook-id, webhook-timestamp, webhook-signature: v1,<base64>
                                                     HMAC-SHA256 over "id.t.body", the key is what
                                                     follows whsec_, decoded from base64
+
+One signature for each live secret, so that a receiver may hold the old or the new one.
 """
 
 from __future__ import annotations
@@ -15,30 +17,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from openclick.webhooks import SECRET_PREFIX
 
-SECRET_BYTES = 24
 
-
-def new_secret(randomness: Callable[[int], bytes]) -> str:
-    """Return a new secret: whsec_ and 24 random bytes in standard base64."""
-    return SECRET_PREFIX + base64.b64encode(randomness(SECRET_BYTES)).decode("ascii")
-
-
-def signature_headers(secret: str, batch_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the header fields that prove `body` to come from the holder of `secret`."""
+def signature_headers(
+    secrets: Sequence[str], batch_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """Return the header fields that prove `body` to come from the holder of each secret."""
     stamp = str(timestamp)
-    anypost = _digest(secret.encode("utf-8"), f"{stamp}.".encode(), body).hex()
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    standard = _digest(key, f"{batch_id}.{stamp}.".encode(), body)
+    anypost = [f"v1={_anypost(secret, stamp, body)}" for secret in secrets]
+    standard = [f"v1,{_standard(secret, batch_id, stamp, body)}" for secret in secrets]
     return {
-        "Anypost-Signature": f"t={stamp},v1={anypost}",
+        "Anypost-Signature": ",".join((f"t={stamp}", *anypost)),
         "webhook-id": batch_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(standard).decode('ascii')}",
+        "webhook-signature": " ".join(standard),
     }
+
+
+def _anypost(secret: str, stamp: str, body: bytes) -> str:
+    return _digest(secret.encode("utf-8"), f"{stamp}.".encode(), body).hex()
+
+
+def _standard(secret: str, batch_id: str, stamp: str, body: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    digest = _digest(key, f"{batch_id}.{stamp}.".encode(), body)
+    return base64.b64encode(digest).decode("ascii")
 
 
 def _digest(key: bytes, head: bytes, body: bytes) -> bytes:

@@ -131,7 +131,11 @@ class Installation:
                 "hold_seconds": 0.3,
             },
             "dns": {"nameservers": [f"{LOOPBACK}:{dns_port}"], "timeout_seconds": 2},
-            "webhooks": {"allow_http": True, "timeout_seconds": 5},
+            "webhooks": {
+                "allow_http": True,
+                "allow_private_networks": [f"{LOOPBACK}/32"],
+                "timeout_seconds": 5,
+            },
             "log": {"level": "debug"},
         }
         for section, options in sections.items():

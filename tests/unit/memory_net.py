@@ -4,19 +4,25 @@ Who calls: tests of what posts. Promises: no port, no name server; time moves on
 Limits: plain TCP; `until` gives up after ten seconds.
 """
 
+import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
+
+from openclick_sidecar.dialling import CheckedEndpoints
+from openclick_sidecar.post import Poster
+
+ADDRESS = "192.0.2.80"
+"""Where every name leads; the range is for documentation, so it is allowed here by name."""
 
 
 async def turn() -> None:
@@ -32,30 +38,13 @@ async def until(condition: Callable[[], object]) -> None:
         await turn()
 
 
-class _Names:
-    """Resolves every name to one address, at once."""
-
-    def resolveHostName(  # noqa: N802 - Twisted's name
-        self,
-        receiver: Any,
-        hostName: str,  # noqa: N803
-        portNumber: int = 0,  # noqa: N803
-        *_: Any,
-        **__: Any,
-    ) -> Any:
-        receiver.resolutionBegan(None)
-        receiver.addressResolved(IPv4Address("TCP", "192.0.2.80", portNumber))
-        receiver.resolutionComplete()
-        return receiver
-
-
 class Dialled:
     """One connection that was dialled and taken: the receiver's end of it."""
 
     def __init__(self, port: int, factory: Any) -> None:
         self.port = port
         self._transport = StringTransport()
-        self._protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.80", port))
+        self._protocol = factory.buildProtocol(IPv4Address("TCP", ADDRESS, port))
         self._protocol.makeConnection(self._transport)
 
     @property
@@ -81,18 +70,19 @@ class Dialled:
         self._transport.clear()
 
 
-@implementer(IReactorPluggableNameResolver)
 class MemoryNet(MemoryReactorClock):  # type: ignore[misc]
-    """A reactor whose network is this object."""
+    """A reactor whose network is this object; `asked` are the names that were looked up."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.nameResolver = _Names()
+        self.asked: list[str] = []
+        self.addresses: dict[str, Sequence[str]] = {}
         self._taken = 0
 
-    def installNameResolver(self, resolver: Any) -> Any:  # noqa: N802 - Twisted's name
-        """Nobody does."""
-        raise NotImplementedError  # Twisted asks for the method; nothing here may call it
+    def resolve(self, name: str) -> Deferred[Sequence[str]]:
+        """Return the addresses of a name: ADDRESS, unless `addresses` has others."""
+        self.asked.append(name)
+        return succeed(self.addresses.get(name, (ADDRESS,)))
 
     def waiting(self) -> int:
         """Return how many dialled connections were neither taken nor refused."""
@@ -111,4 +101,10 @@ class MemoryNet(MemoryReactorClock):  # type: ignore[misc]
         factory = self.tcpClients[self._taken][2]
         self._taken += 1
         factory.clientConnectionFailed(None, Failure(Refused()))
-        self.advance(1)  # Twisted looks for a second address first
+
+
+def poster_on(net: MemoryNet, timeout_seconds: float = 15.0, connections: int = 4) -> Poster:
+    """Return a poster on a network in memory."""
+    allowed = (ipaddress.ip_network(f"{ADDRESS}/32"),)
+    endpoints = CheckedEndpoints(net, net.resolve, allowed, timeout_seconds, None)
+    return Poster(net, timeout_seconds, endpoints, connections)

@@ -2,9 +2,9 @@
 
 import itertools
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,19 @@ from twisted.internet import reactor
 
 from openclick.events import Event
 from openclick.instants import SECOND
+from openclick.settings import WebhookSettings
 from openclick.store import Registry, Store, open_store
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.dispatcher import Dispatcher, batch_body
-from openclick_sidecar.post import Poster
 from support.signatures import verify_signature, verify_standard_webhook
-from unit.memory_net import Dialled, MemoryNet, turn, until
+from unit.delivery_steps import go_round
+from unit.memory_net import Dialled, MemoryNet, poster_on, turn, until
 from unit.samples import NOW, SECRET, a_webhook, an_event, log_events
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 OOPS = b"HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\noops"
 URL = "http://hooks.kontor.example/in"
-DAY = 86_400 * SECOND
+CLAIM = 20
 
 
 def parsed(request: bytes) -> tuple[dict[str, str], bytes]:
@@ -38,15 +39,17 @@ def parsed(request: bytes) -> tuple[dict[str, str], bytes]:
 class Post:
     """The dispatcher with a real store, a real poster, and receivers in memory."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, settings: WebhookSettings) -> None:
         self.net = MemoryNet()
         self.now = NOW
         self.bookkeeper = Bookkeeper(store, reactor)
-        self.poster = Poster(self.net, 15.0)
+        self.poster = poster_on(self.net)
+        self.settings = settings
         numbers = itertools.count(1)
         self.dispatcher = Dispatcher(
             self.bookkeeper,
             self.poster,
+            self.settings,
             now=lambda: self.now,
             random=lambda: 0.5,
             new_batch_id=lambda: f"{next(numbers):032x}",
@@ -77,6 +80,16 @@ class Post:
             assert time.monotonic() < end, f"never {count} finished attempts"
         await turn()  # the attempt's own end, on this thread
 
+    async def take_next(self, receiver: Dialled, *, is_last: bool) -> None:
+        """Answer what a receiver has got, and wait until it has got more."""
+        receiver.forget()
+        receiver.answer(OK)
+        await until(lambda: is_last or receiver.received.endswith(b"]}"))
+
+    async def finish(self) -> None:
+        """Let attempts come to their end, and begin no other."""
+        await self.dispatcher.stop(reactor, 5)
+
     async def deliveries(self) -> list[tuple[str, int, int]]:
         """Return state, number of attempts and seconds until the next one of each delivery."""
         rows = await self.do(_deliveries)
@@ -100,7 +113,7 @@ def _deliveries(registry: Registry) -> list[tuple[str, int, int]]:
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
     """Return a dispatcher over an empty store."""
-    made = Post(open_store(f"sqlite:{tmp_path}"))
+    made = Post(open_store(f"sqlite:{tmp_path}"), WebhookSettings())
     made.bookkeeper.start()
     yield made
     made.poster.close()
@@ -127,7 +140,7 @@ async def test_events_are_posted(post: Post) -> None:
     assert fields["user-agent"].startswith("OpenClick/")
     verify_signature(SECRET, fields["anypost-signature"], raw, NOW // SECOND)
     verify_standard_webhook(SECRET, fields, raw, NOW // SECOND)
-    assert [("delivered", 1, 5)] == await post.deliveries()
+    assert [("delivered", 1, 0)] == await post.deliveries()
 
 
 @pytest_twisted.ensureDeferred
@@ -138,7 +151,7 @@ async def test_the_attempt_is_on_disk_before_the_post(post: Post) -> None:
     await post.dispatcher.tick()
     receiver, _, _ = await post.receive()
 
-    assert [("pending", 1, 5)] == await post.deliveries()
+    assert [("pending", 1, CLAIM)] == await post.deliveries()
     assert await post.do(_finished_attempts) == 0
     receiver.answer(OK)
     await post.settle(1)
@@ -167,114 +180,52 @@ async def test_a_failed_attempt_is_repeated_by_the_list(post: Post) -> None:
     assert (first["batch_id"], first["events"]) == (second["batch_id"], second["events"])
     assert first["timestamp"] + 5 == second["timestamp"]
     verify_signature(SECRET, fields["anypost-signature"], raw, post.now // SECOND)
-    assert [("delivered", 2, 65)] == await post.deliveries()
+    assert [("delivered", 2, 5)] == await post.deliveries()
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_attempt_that_was_cut_off_is_repeated(post: Post, tmp_path: Path) -> None:
+async def test_an_attempt_that_was_cut_off_is_repeated(post: Post) -> None:
     """At least once: the sidecar died between writing and answer (DESIGN 1.5)."""
     await post.add()
-    await post.do(lambda registry: registry.deliveries.form(NOW, lambda: "b" * 32))
-    await post.do(lambda registry: registry.deliveries.begin_attempt(1, 1, NOW, NOW + 5 * SECOND))
+    await post.do(lambda registry: go_round(registry, NOW, lambda: "b" * 32))
 
-    post.now += 5 * SECOND
+    post.now += CLAIM * SECOND - 1
+    await post.dispatcher.tick()
+    assert post.net.waiting() == 0
+    post.now += 1
     await post.dispatcher.tick()
     receiver, _, body = await post.receive()
     receiver.answer(OK)
     await post.settle(1)
 
     assert body["batch_id"] == "b" * 32
-    assert [("delivered", 2, 65)] == await post.deliveries()
-
-
-@pytest_twisted.ensureDeferred
-async def test_abandoned_after_three_days(post: Post, caplog: pytest.LogCaptureFixture) -> None:
-    """The last attempt says so; the delivery stays in the list for the admin."""
-    await post.add()
-    await post.do(lambda registry: registry.deliveries.form(NOW, lambda: "b" * 32))
-    await post.do(_eleven_attempts)
-
-    post.now += 3 * DAY - SECOND
-    with caplog.at_level(logging.WARNING):
-        await post.dispatcher.tick()
-        receiver, _, _ = await post.receive()
-        receiver.answer(OOPS)
-        await post.settle(1)
-
-    assert ["abandoned"] == [state for state, *_ in await post.deliveries()]
-    assert caplog.messages == [
-        (
-            f"{'b' * 32}: abandoned webhook=wh_1 events=1 attempt=12 status=500 "
-            'error="answered 500" seconds=0.000'
-        )
-    ]
-    post.now += DAY
-    await post.dispatcher.tick()
-    assert post.net.waiting() == 0
-
-
-def _eleven_attempts(registry: Registry) -> None:
-    for number in range(1, 12):
-        registry.deliveries.begin_attempt(1, number, NOW, NOW)
-
-
-@pytest_twisted.ensureDeferred
-async def test_one_post_a_webhook_at_a_time(post: Post) -> None:
-    """The next delivery of a webhook waits for the answer to the last one."""
-    await post.add(range(1, 151))
-
-    await post.dispatcher.tick()
-    receiver, _, _ = await post.receive()
-    await post.dispatcher.tick()
-    await turn()
-    assert post.net.waiting() == 0
-    receiver.answer(OK)
-    await post.settle(1)
-    receiver.forget()
-    await post.dispatcher.tick()
-    await until(lambda: receiver.received.endswith(b"]}"))
-    receiver.answer(OK)
-    await post.settle(2)
-
-    assert ["delivered"] * 2 == [state for state, *_ in await post.deliveries()]
+    assert [("delivered", 2, CLAIM)] == await post.deliveries()
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_slow_webhook_slows_no_other(post: Post) -> None:
-    """Each has its own turn, however long the queue of one is."""
+    """It has its own slots, however much is due for it; the other's attempts go on."""
     await post.add(range(1, 1001), "wh_slow", "wh_quick")
+    await post.do(lambda registry: _point(registry, "wh_slow", "http://slow.kontor.example/in"))
 
     await post.dispatcher.tick()
-    first, _, _ = await post.receive()
-    second, _, _ = await post.receive()
-    second.answer(OK)
-    await post.settle(1)
-    second.forget()
-    await post.dispatcher.tick()
-    await until(lambda: second.received.endswith(b"]}"))
+    slow, quick = [], []
+    for _ in range(8):
+        receiver, fields, _ = await post.receive()
+        (slow if fields["host"].startswith("slow") else quick).append(receiver)
+    for number in range(10):
+        await post.take_next(quick[number % 4], is_last=number > 5)
 
-    states = [state for state, *_ in await post.deliveries()]
-    assert 1 == states.count("delivered")
-    second.answer(OK)
-    first.answer(OK)
-    await post.settle(3)
+    assert (4, 4) == (len(slow), len(quick))
+    await post.settle(10)
+    assert 10 == [state for state, *_ in await post.deliveries()].count("delivered")
+    for receiver in slow:
+        receiver.answer(OK)
+    await post.finish()
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_stale_list_makes_no_second_attempt(post: Post) -> None:
-    """Two rounds that read the same list post once."""
-    await post.add()
-    await post.do(lambda registry: registry.deliveries.form(NOW, lambda: "b" * 32))
-    (delivery,) = await post.do(lambda registry: registry.deliveries.many_due(NOW))
-    await post.dispatcher.tick()
-    receiver, _, _ = await post.receive()
-    receiver.answer(OK)
-    await post.settle(1)
-
-    await post.dispatcher._attempt(delivery)
-
-    assert post.net.waiting() == 0
-    assert [("delivered", 1, 5)] == await post.deliveries()
+def _point(registry: Registry, webhook_id: str, url: str) -> None:
+    registry.webhooks.describe(replace(registry.webhooks.one_webhook(webhook_id), url=url))
 
 
 @pytest_twisted.ensureDeferred
@@ -304,7 +255,7 @@ def test_batch_body_keeps_the_events_bytes() -> None:
     """Finished events are not read again: the bytes are the log's."""
     events: list[Event] = [an_event(1), an_event(2)]
 
-    body = batch_body("b" * 32, 1_763_937_600, [event.body for event in events])
+    body = batch_body("b" * 32, 1_763_937_600, tuple(event.body for event in events))
 
     assert (
         b'{"batch_id":"'

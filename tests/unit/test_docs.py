@@ -21,11 +21,11 @@ from openclick.events import Bot, make_event
 from openclick.hits import Hit
 from openclick.messages import Message, Outcome
 from openclick.policy import Toggles, decide
+from openclick.settings import WebhookSettings
 from openclick.tokens import Kind
 from openclick_admin.main import openclick
 from openclick_milter.controls import is_control
 from openclick_milter.reasons import Reason
-from openclick_sidecar.backoff import GIVE_UP_SECONDS, LAST_WAIT_SECONDS, RETRY_WAITS_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -307,11 +307,12 @@ def test_the_example_event_is_shaped_like_one() -> None:
 
 def test_the_retries_are_told() -> None:
     """The README's list of waits is the dispatcher's."""
-    waits = ", ".join(WORDS_OF_SECONDS[wait] for wait in RETRY_WAITS_SECONDS)
-    told = f"{waits} and then every {WORDS_OF_SECONDS[LAST_WAIT_SECONDS]}"
+    *first, last = WebhookSettings().retry_waits_seconds
+    waits = ", ".join(WORDS_OF_SECONDS[int(wait)] for wait in first)
+    told = f"{waits} and then every {WORDS_OF_SECONDS[int(last)]}"
 
     assert told in section(README, "### Events")
-    assert GIVE_UP_SECONDS == 3 * 86_400
+    assert WebhookSettings().give_up_seconds == 3 * 86_400
 
 
 def test_the_changelog_has_room_and_this_version() -> None:

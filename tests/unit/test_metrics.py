@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openclick.instants import SECOND
 from openclick.store import Heartbeat
+from openclick.webhooks import Backlog, WebhookStatus
 from openclick_sidecar.metrics import Metric, Readings, exposition, metrics
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
@@ -20,6 +21,12 @@ FULL = Readings(
     hits_waiting=9,
     reading_pauses=10,
     verdicts={("person", "no-rule"): 11},
+    webhook_attempts={"accepted": 13, "tls": 1},
+    backlog=(
+        Backlog("wh_1", WebhookStatus.CIRCUIT_DISABLED, 14, 1_763_937_590 * SECOND),
+        Backlog("wh_2", WebhookStatus.DISABLED, 0, None),
+    ),
+    now=1_763_937_605 * SECOND,
     milter=Heartbeat(
         7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, {"instrumented": 12}
     ),
@@ -46,6 +53,11 @@ def test_each_reading_is_a_sample() -> None:
         "openclick_sidecar_hits_waiting 9",
         "openclick_sidecar_reading_pauses_total 10",
         'openclick_sidecar_verdicts_total{visitor="person",rule="no-rule"} 11',
+        'openclick_sidecar_webhook_attempts_total{outcome="tls"} 1',
+        'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_1"} 15',
+        'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_2"} 0',
+        'openclick_sidecar_webhook_pending_deliveries{webhook="wh_1"} 14',
+        'openclick_sidecar_webhook_active{webhook="wh_1"} 0',
         "openclick_sidecar_start_time_seconds 1763937600.5",
         "openclick_milter_heartbeat_time_seconds 1763937610",
         "openclick_milter_instrumented_total 12",

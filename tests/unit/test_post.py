@@ -6,8 +6,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from openclick_sidecar.post import EXCERPT_BYTES, Poster, Reply
-from unit.memory_net import Dialled, MemoryNet, until
+from openclick_sidecar.post import EXCERPT_BYTES, PostOutcome, Reply
+from unit.memory_net import Dialled, MemoryNet, poster_on, until
 
 URL = "http://hooks.kontor.example:8080/in?a=b"
 BODY = b'{"batch_id":"b1"}'
@@ -18,7 +18,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.net = MemoryNet()
-        self.poster = Poster(self.net, 15.0)
+        self.poster = poster_on(self.net)
         self.replies: list[Reply] = []
 
     def post(self, url: str = URL) -> None:
@@ -75,7 +75,7 @@ async def test_any_2xx_is_accepted(exchange: Exchange, code: int) -> None:
 
     reply = await exchange.reply()
 
-    assert Reply(code, "", "") == reply
+    assert Reply(code, "", "", PostOutcome.ACCEPTED) == reply
     assert reply.accepted
 
 
@@ -89,7 +89,7 @@ async def test_nothing_else_is(exchange: Exchange, code: int) -> None:
 
     reply = await exchange.reply()
 
-    assert Reply(code, f"answered {code}", "") == reply
+    assert (code, f"answered {code}", "") == (reply.status_code, reply.error, reply.excerpt)
     assert not reply.accepted
 
 
@@ -103,7 +103,7 @@ async def test_redirects_are_not_followed(exchange: Exchange, code: int) -> None
         b"HTTP/1.1 %d X\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n" % code
     )
 
-    assert Reply(code, f"answered {code}", "") == await exchange.reply()
+    assert Reply(code, f"answered {code}", "", PostOutcome.REDIRECT) == await exchange.reply()
     assert exchange.net.waiting() == 0
 
 
@@ -114,7 +114,7 @@ async def test_the_beginning_of_the_answer_is_kept(exchange: Exchange) -> None:
     receiver = await exchange.received()
     receiver.answer(b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno \xff room")
 
-    assert Reply(500, "answered 500", "no \ufffd room") == await exchange.reply()
+    assert (await exchange.reply()).excerpt == "no \ufffd room"
 
 
 @pytest_twisted.ensureDeferred
@@ -127,7 +127,7 @@ async def test_an_endless_answer_is_hung_up_on(exchange: Exchange) -> None:
 
     reply = await exchange.reply()
 
-    assert Reply(200, "", "x" * 100 + "y" * (EXCERPT_BYTES - 100)) == reply
+    assert (200, "x" * 100 + "y" * (EXCERPT_BYTES - 100)) == (reply.status_code, reply.excerpt)
     assert receiver.hung_up
     receiver.end()
 
@@ -142,7 +142,8 @@ async def test_no_answer(exchange: Exchange) -> None:
 
     exchange.net.advance(0.2)
 
-    assert Reply(None, "no whole answer within 15 s", "") == await exchange.reply()
+    late = Reply(None, "no whole answer within 15 s", "", PostOutcome.TIMEOUT)
+    assert late == await exchange.reply()
     assert receiver.hung_up
 
 
@@ -156,7 +157,8 @@ async def test_an_answer_that_trickles(exchange: Exchange) -> None:
         receiver.answer(b"x")
         exchange.net.advance(1)
 
-    assert Reply(None, "no whole answer within 15 s", "") == await exchange.reply()
+    late = Reply(None, "no whole answer within 15 s", "", PostOutcome.TIMEOUT)
+    assert late == await exchange.reply()
     assert receiver.hung_up
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick_sidecar.signing import new_secret, signature_headers
+from openclick.webhooks import new_secret
+from openclick_sidecar.signing import signature_headers
 from support.signatures import SignatureError, verify_signature, verify_standard_webhook
 from unit.samples import SECRET
 
@@ -27,7 +28,7 @@ def test_to_the_byte() -> None:
         "webhook-id": "b1",
         "webhook-timestamp": "1763937600",
         "webhook-signature": "v1,e5joITcdc3PokdQc1s8Kfmw45Pn57TiIATFzc9Wt5zE=",
-    } == signature_headers(SECRET, "b1", AT, b'{"a":1}')
+    } == signature_headers((SECRET,), "b1", AT, b'{"a":1}')
 
 
 @given(st.binary(max_size=200), st.integers(0, 2**33), st.binary(min_size=24, max_size=24))
@@ -35,7 +36,7 @@ def test_a_receiver_accepts(body: bytes, at: int, key: bytes) -> None:
     """Both schemes, for any body, time and secret."""
     secret = new_secret(lambda _size: key)
 
-    headers = lowered(signature_headers(secret, "b" * 32, at, body))
+    headers = lowered(signature_headers((secret,), "b" * 32, at, body))
 
     verify_signature(secret, headers["anypost-signature"], body, at)
     verify_standard_webhook(secret, headers, body, at)
@@ -43,7 +44,7 @@ def test_a_receiver_accepts(body: bytes, at: int, key: bytes) -> None:
 
 def test_a_receiver_refuses_another_body() -> None:
     """A changed byte fails both."""
-    headers = lowered(signature_headers(SECRET, "b1", AT, b"body"))
+    headers = lowered(signature_headers((SECRET,), "b1", AT, b"body"))
 
     with pytest.raises(SignatureError, match="no_match"):
         verify_signature(SECRET, headers["anypost-signature"], b"Body", AT)
@@ -53,7 +54,7 @@ def test_a_receiver_refuses_another_body() -> None:
 
 def test_a_receiver_refuses_another_secret() -> None:
     """Only the holder of the secret signs."""
-    headers = lowered(signature_headers(SECRET, "b1", AT, b"body"))
+    headers = lowered(signature_headers((SECRET,), "b1", AT, b"body"))
     other = new_secret(lambda size: b"o" * size)
 
     with pytest.raises(SignatureError, match="no_match"):

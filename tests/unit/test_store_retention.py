@@ -1,7 +1,7 @@
 """Retention of openclick.db: old rows go in small steps; what is still needed stays."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from openclick.instants import SECOND
 from openclick.store import Judgement, Registry, open_store
 from openclick.store.events import JudgeCursor
 from openclick.verdicts import Verdict, Visitor
-from openclick.webhooks import Attempt, DeliveryState, WebhookStatus
+from openclick.webhooks import Claim, WebhookStatus
+from unit.delivery_steps import delivered, go_round
 from unit.samples import NOW, a_hit, a_webhook, log_events
 
 DAY = 86_400 * SECOND
@@ -39,17 +40,14 @@ def seqs(registry: Registry) -> list[int]:
 
 def deliver(registry: Registry, ended_at: int = NOW) -> None:
     """Form deliveries of what is new, and have all of them delivered at once."""
-    registry.deliveries.form(NOW, lambda: os.urandom(16).hex())
-    while due := registry.deliveries.many_due(NOW):
-        for delivery in due:
-            finish(registry, delivery.delivery_id, ended_at)
+    claims = go_round(registry, NOW, lambda: os.urandom(16).hex()).claims
+    finish(registry, claims, ended_at)
 
 
-def finish(registry: Registry, delivery_id: int, ended_at: int) -> None:
-    """Make the first attempt of a delivery, which delivers it."""
-    registry.deliveries.begin_attempt(delivery_id, 1, NOW, NOW + 1)
-    attempt = Attempt(NOW, ended_at, True, 200, "", "")
-    registry.deliveries.finish_attempt(delivery_id, 1, attempt, DeliveryState.DELIVERED)
+def finish(registry: Registry, claims: Sequence[Claim], ended_at: int) -> None:
+    """Write down that attempts have delivered."""
+    ends = [delivered(claim, ended_at) for claim in claims]
+    go_round(registry, NOW, lambda: os.urandom(16).hex(), ends, each=0)
 
 
 def set_webhook(registry: Registry, **values: object) -> None:
@@ -171,8 +169,9 @@ def test_deliveries_go_in_steps(registry: Registry) -> None:
     for number in range(1, 6):
         log_events(registry, range(number, number + 1))
         registry.deliveries.form(NOW, iter(str(number)).__next__)
-    for delivery_id in (5, 4, 3):
-        finish(registry, delivery_id, NOW + 10 - delivery_id)
+    claims = go_round(registry, NOW, lambda: "none").claims
+    for claim in claims[4:1:-1]:
+        finish(registry, [claim], NOW + 10 - claim.delivery.delivery_id)
 
     removed = [registry.retention.sweep_deliveries(LATER, 2) for _ in range(3)]
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from openclick.instants import Instant
 from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.database import BUSY_SECONDS
+from openclick.store.deliveries import Round
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
     StoreBusy,
@@ -55,6 +56,7 @@ __all__ = [
     "MessageReader",
     "Registry",
     "RegistryReader",
+    "Round",
     "Salvaged",
     "Store",
     "StoreBusy",

@@ -1,57 +1,100 @@
-"""Deliveries and attempts in openclick.db."""
+"""Deliveries and attempts in openclick.db, as the dispatcher moves them along.
+
+`forming` makes deliveries of the event log, `claims` begins and ends attempts; here they become one
+transaction a round, so that a busy dispatcher waits for the disk once for many deliveries.
+"""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
+from openclick.circuit import Health
 from openclick.instants import Instant
+from openclick.store.claims import Slots, claim_due, settle
 from openclick.store.database import Database
-from openclick.webhooks import MAX_BATCH_EVENTS, Attempt, Delivery, DeliveryState, WebhookStatus
+from openclick.store.forming import form_deliveries
+from openclick.webhooks import (
+    AttemptKind,
+    Backlog,
+    Claim,
+    Delivery,
+    DeliveryState,
+    Settlement,
+    Webhook,
+    WebhookStatus,
+)
 
-_SCAN_EVENTS = 1000
+
+@dataclass(frozen=True)
+class Round:
+    """What one round came to.
+
+    `changes` are the webhooks whose status has changed, each as it was, with its new health; `more`
+    tells that the log may hold events that no delivery holds yet and that there is room for.
+    """
+
+    claims: tuple[Claim, ...]
+    changes: tuple[tuple[Webhook, Health], ...]
+    more: bool
 
 
 class DeliveryBook:
-    """What the dispatcher writes and the command lists."""
+    """What the dispatcher writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def form(self, now: Instant, new_batch_id: Callable[[], str]) -> int:
-        """Put events that no delivery holds yet into deliveries; return how many were formed.
-
-        Every active webhook's cursor moves in the same transaction, so that an event is in exactly
-        one delivery of each webhook.
-        """
-        formed = 0
+        """Put events that no delivery holds yet into deliveries; return how many were formed."""
         with self._database.transaction() as connection:
-            for row in connection.execute(
-                "SELECT webhook_id, events, domains, cursor FROM webhooks WHERE status = ?",
-                (WebhookStatus.ACTIVE.value,),
-            ).fetchall():
-                formed += _form_for(connection, row, now, new_batch_id)
-        return formed
+            return form_deliveries(connection, now, new_batch_id)[0]
 
-    def many_due(self, now: Instant) -> list[Delivery]:
-        """Return, for each webhook, its pending delivery that is longest due.
+    def go_round(
+        self,
+        now: Instant,
+        settlements: Sequence[Settlement],
+        slots: Slots,
+        claim_until: Instant,
+        under_way: Collection[int],
+        new_batch_id: Callable[[], str],
+    ) -> Round:
+        """Write ends, form deliveries, claim what is due: all of it, or nothing.
 
-        One a webhook, because one POST a webhook is under way at a time: so a webhook with many
-        deliveries due hides nobody else's.
+        `under_way` are the deliveries of attempts that neither ended before nor end here.
         """
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT deliveries.* FROM webhooks JOIN deliveries ON delivery_id = ("
-                "  SELECT delivery_id FROM deliveries AS due"
-                "  WHERE due.webhook_id = webhooks.webhook_id AND state = ?"
-                "    AND next_attempt_at <= ?"
-                "  ORDER BY next_attempt_at, delivery_id LIMIT 1)",
-                (DeliveryState.PENDING.value, now),
-            ).fetchall()
-        return [_from_row(row) for row in rows]
+        with self._database.transaction() as connection:
+            changes = [settle(connection, settlement) for settlement in settlements]
+            _, more = form_deliveries(connection, now, new_batch_id)
+            claimed = claim_due(connection, now, claim_until, slots, under_way)
+        return Round(
+            tuple(self._claim(*entry) for entry in claimed),
+            tuple(change for change in changes if change is not None),
+            more,
+        )
 
-    def event_bodies(self, delivery_id: int) -> list[bytes]:
+    def release(self, claims: Sequence[Claim], now: Instant) -> None:
+        """Take claims back whose attempts were cut off: their deliveries are due at once."""
+        with self._database.transaction() as connection:
+            for claim in claims:
+                connection.execute(
+                    "UPDATE deliveries SET claimed_until = NULL, next_attempt_at = ? "
+                    "WHERE delivery_id = ? AND state = ? AND claimed_until IS NOT NULL",
+                    (now, claim.delivery.delivery_id, DeliveryState.PENDING.value),
+                )
+                connection.execute(
+                    "UPDATE attempts SET finished_at = ?, error = ? "
+                    "WHERE delivery_id = ? AND number = ?",
+                    (
+                        now,
+                        "cut off: the sidecar was stopped",
+                        claim.delivery.delivery_id,
+                        claim.number,
+                    ),
+                )
+
+    def event_bodies(self, delivery_id: int) -> tuple[bytes, ...]:
         """Return the finished JSON of each event of a delivery, in order."""
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -59,51 +102,7 @@ class DeliveryBook:
                 "WHERE delivery_id = ? ORDER BY seq",
                 (delivery_id,),
             ).fetchall()
-        return [row["body"] for row in rows]
-
-    def begin_attempt(
-        self, delivery_id: int, number: int, started_at: Instant, next_attempt_at: Instant
-    ) -> bool:
-        """Write an attempt and the time of the next one *before* the POST is made.
-
-        Returns False, changing nothing, where attempt `number` is no longer the next one: another
-        round has made it, or the delivery has ended.
-        """
-        with self._database.transaction() as connection:
-            moved = connection.execute(
-                "UPDATE deliveries SET attempts = ?, next_attempt_at = ? "
-                "WHERE delivery_id = ? AND attempts = ? AND state = ?",
-                (number, next_attempt_at, delivery_id, number - 1, DeliveryState.PENDING.value),
-            ).rowcount
-            if moved:
-                connection.execute(
-                    "INSERT INTO attempts (delivery_id, number, started_at) VALUES (?, ?, ?)",
-                    (delivery_id, number, started_at),
-                )
-        return bool(moved)
-
-    def finish_attempt(
-        self, delivery_id: int, number: int, attempt: Attempt, state: DeliveryState
-    ) -> None:
-        """Write how an attempt ended, and what the delivery now is."""
-        finished = None if state is DeliveryState.PENDING else attempt.finished_at
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE attempts SET finished_at = ?, status_code = ?, error = ?, excerpt = ? "
-                "WHERE delivery_id = ? AND number = ?",
-                (
-                    attempt.finished_at,
-                    attempt.status_code,
-                    attempt.error,
-                    attempt.excerpt,
-                    delivery_id,
-                    number,
-                ),
-            )
-            connection.execute(
-                "UPDATE deliveries SET state = ?, finished_at = ? WHERE delivery_id = ?",
-                (state.value, finished, delivery_id),
-            )
+        return tuple(row["body"] for row in rows)
 
     def count_by_state(self) -> dict[DeliveryState, int]:
         """Return how many deliveries are in each state."""
@@ -114,58 +113,33 @@ class DeliveryBook:
         found = {DeliveryState(row["state"]): int(row["number"]) for row in rows}
         return {state: found.get(state, 0) for state in DeliveryState}
 
+    def backlog(self) -> list[Backlog]:
+        """Return what waits for each webhook, whatever its status."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT webhook_id, status, cursor FROM webhooks ORDER BY webhook_id"
+            ).fetchall()
+            return [_backlog(connection, row) for row in rows]
 
-def _form_for(
-    connection: sqlite3.Connection,
-    webhook: sqlite3.Row,
-    now: Instant,
-    new_batch_id: Callable[[], str],
-) -> int:
-    """Form the deliveries of one webhook, and move its cursor to the end of the log."""
-    names, domains = set(json.loads(webhook["events"])), set(json.loads(webhook["domains"]))
-    cursor, formed, batch = webhook["cursor"], 0, list[int]()
-    while rows := connection.execute(
-        "SELECT seq, type, sending_domain FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-        (cursor, _SCAN_EVENTS),
-    ).fetchall():
-        for row in rows:
-            if row["type"] in names and (not domains or row["sending_domain"] in domains):
-                batch.append(row["seq"])
-            if len(batch) == MAX_BATCH_EVENTS:
-                _insert(connection, webhook["webhook_id"], batch, now, new_batch_id())
-                formed, batch = formed + 1, []
-        cursor = rows[-1]["seq"]
-    if batch:
-        _insert(connection, webhook["webhook_id"], batch, now, new_batch_id())
-        formed += 1
-    if cursor != webhook["cursor"]:
-        connection.execute(
-            "UPDATE webhooks SET cursor = ? WHERE webhook_id = ?", (cursor, webhook["webhook_id"])
-        )
-    return formed
+    def _claim(self, delivery: Delivery, webhook: Webhook, kind: AttemptKind) -> Claim:
+        bodies = self.event_bodies(delivery.delivery_id)
+        return Claim(delivery, webhook, kind, delivery.attempts + 1, bodies)
 
 
-def _insert(
-    connection: sqlite3.Connection, webhook_id: str, batch: list[int], now: Instant, batch_id: str
-) -> None:
-    delivery_id = connection.execute(
-        "INSERT INTO deliveries (webhook_id, batch_id, state, attempts, next_attempt_at, "
-        "created_at) VALUES (?, ?, ?, 0, ?, ?)",
-        (webhook_id, batch_id, DeliveryState.PENDING.value, now, now),
-    ).lastrowid
-    connection.executemany(
-        "INSERT INTO delivery_events (delivery_id, seq) VALUES (?, ?)",
-        [(delivery_id, seq) for seq in batch],
-    )
-
-
-def _from_row(row: sqlite3.Row) -> Delivery:
-    return Delivery(
-        delivery_id=row["delivery_id"],
-        webhook_id=row["webhook_id"],
-        batch_id=row["batch_id"],
-        state=DeliveryState(row["state"]),
-        attempts=row["attempts"],
-        next_attempt_at=row["next_attempt_at"],
-        created_at=row["created_at"],
-    )
+def _backlog(connection: sqlite3.Connection, webhook: sqlite3.Row) -> Backlog:
+    status = WebhookStatus(webhook["status"])
+    pending = connection.execute(
+        "SELECT count(*) AS number, min(delivery_id) AS oldest FROM deliveries "
+        "WHERE webhook_id = ? AND state = ?",
+        (webhook["webhook_id"], DeliveryState.PENDING.value),
+    ).fetchone()
+    # A disabled webhook skips events: what lies behind its cursor does not wait for it.
+    unread = -1 if status is WebhookStatus.DISABLED else webhook["cursor"]
+    row = connection.execute(
+        "SELECT min(occurred_at) AS at FROM (SELECT * FROM (SELECT occurred_at FROM events "
+        "WHERE ? >= 0 AND seq > ? ORDER BY seq LIMIT 1) UNION ALL "
+        "SELECT * FROM (SELECT occurred_at FROM delivery_events JOIN events USING (seq) "
+        "WHERE delivery_id = ? ORDER BY seq LIMIT 1))",
+        (unread, unread, pending["oldest"]),
+    ).fetchone()
+    return Backlog(webhook["webhook_id"], status, int(pending["number"]), row["at"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
+from openclick.store.delivery_desk import DeliveryDesk
 from openclick.store.domains import DomainBook, DomainView
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
@@ -38,6 +39,7 @@ class Registry:
         self.webhooks = WebhookBook(self._database)
         self.events = EventLog(self._database)
         self.deliveries = DeliveryBook(self._database)
+        self.delivery_desk = DeliveryDesk(self._database)
         self.retention = Retention(self._database)
 
     @property

@@ -1,0 +1,46 @@
+"""Posts a test delivery from the command: a reactor for the length of one POST.
+
+Called by `openclick webhook test`.  Limits: once a process, since a reactor runs once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from openclick.instants import now
+from openclick.settings import Config
+from openclick.webhooks import Webhook
+from openclick_sidecar.posting import Posting
+from openclick_sidecar.trial import TrialResult, post_trial
+from openclick_sidecar.trust import own_authorities
+
+
+def run_trial(config: Config, webhook: Webhook) -> TrialResult:
+    """Post one webhook.test event, by the rules that the sidecar posts by.  Raises ConfigError."""
+    import twisted.internet.reactor  # noqa: PLC0415
+    from twisted.internet.defer import Deferred  # noqa: PLC0415
+
+    reactor: Any = twisted.internet.reactor
+    posting = Posting(config, reactor, own_authorities(config))
+    results: list[TrialResult] = []
+
+    async def post() -> None:
+        posting.start()
+        try:
+            results.append(await post_trial(posting.poster, webhook, now, os.urandom))
+        finally:
+            await posting.stop()
+
+    failures: list[Any] = []
+    reactor.callWhenRunning(
+        lambda: (
+            Deferred.fromCoroutine(post())
+            .addErrback(failures.append)
+            .addBoth(lambda _: reactor.stop())
+        )
+    )
+    reactor.run()
+    if failures:
+        failures[0].raiseException()
+    return results[0]

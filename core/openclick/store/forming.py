@@ -1,0 +1,100 @@
+"""Forms deliveries: reads the event log for each webhook, from its cursor on.
+
+Called by `deliveries`, inside its transaction.  Promises: an event is in one delivery of each
+webhook that it is for, because the cursor moves in the same transaction; what is formed ahead of
+the attempts is bounded, so that events of a webhook that cannot take them wait in the log, where
+they cost nothing.  Limits: an admin's replay puts the cursor back, and forms new deliveries.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from openclick.instants import Instant
+from openclick.webhooks import MAX_BATCH_EVENTS, DeliveryState, WebhookStatus
+
+UNATTEMPTED_DELIVERIES = 20
+"""So many deliveries of a webhook may wait for their first attempt; more are formed after it."""
+_SCAN_EVENTS = UNATTEMPTED_DELIVERIES * MAX_BATCH_EVENTS
+
+
+def form_deliveries(
+    connection: sqlite3.Connection, now: Instant, new_batch_id: Callable[[], str]
+) -> tuple[int, bool]:
+    """Form deliveries for every webhook; return how many, and whether the log may hold more."""
+    formed, more = 0, False
+    for webhook in connection.execute(
+        "SELECT webhook_id, events, domains, cursor FROM webhooks WHERE status <> ?",
+        (WebhookStatus.DISABLED.value,),
+    ).fetchall():
+        number, is_behind = _form_for(connection, webhook, now, new_batch_id)
+        formed += number
+        more = more or is_behind
+    return formed, more
+
+
+def _form_for(
+    connection: sqlite3.Connection,
+    webhook: sqlite3.Row,
+    now: Instant,
+    new_batch_id: Callable[[], str],
+) -> tuple[int, bool]:
+    room = UNATTEMPTED_DELIVERIES - _count_unattempted(connection, webhook["webhook_id"])
+    if room <= 0:
+        return 0, False  # an attempt makes room, and its end asks again
+    rows = connection.execute(
+        "SELECT seq, type, sending_domain FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+        (webhook["cursor"], _SCAN_EVENTS),
+    ).fetchall()
+    formed, cursor = 0, webhook["cursor"]
+    for batch, last in _batches(webhook, rows):
+        if batch and formed == room:
+            break
+        cursor = last
+        if batch:
+            _insert(connection, webhook["webhook_id"], batch, now, new_batch_id())
+            formed += 1
+    if cursor != webhook["cursor"]:
+        connection.execute(
+            "UPDATE webhooks SET cursor = ? WHERE webhook_id = ?", (cursor, webhook["webhook_id"])
+        )
+    return formed, len(rows) == _SCAN_EVENTS and cursor == rows[-1]["seq"]
+
+
+def _batches(webhook: sqlite3.Row, rows: list[sqlite3.Row]) -> Iterator[tuple[list[int], int]]:
+    """Yield the batches in these rows, each with how far the log is read once it is formed."""
+    names, domains = set(json.loads(webhook["events"])), set(json.loads(webhook["domains"]))
+    batch: list[int] = []
+    for row in rows:
+        if row["type"] in names and (not domains or row["sending_domain"] in domains):
+            batch.append(row["seq"])
+        if len(batch) == MAX_BATCH_EVENTS:
+            yield batch, row["seq"]
+            batch = []
+    if rows:
+        yield batch, rows[-1]["seq"]
+
+
+def _count_unattempted(connection: sqlite3.Connection, webhook_id: str) -> int:
+    row = connection.execute(
+        "SELECT count(*) AS number FROM deliveries WHERE webhook_id = ? AND state = 'pending' "
+        "AND attempts = 0",
+        (webhook_id,),
+    ).fetchone()
+    return int(row["number"])
+
+
+def _insert(
+    connection: sqlite3.Connection, webhook_id: str, batch: list[int], now: Instant, batch_id: str
+) -> None:
+    delivery_id = connection.execute(
+        "INSERT INTO deliveries (webhook_id, batch_id, state, attempts, next_attempt_at, "
+        "created_at) VALUES (?, ?, ?, 0, ?, ?)",
+        (webhook_id, batch_id, DeliveryState.PENDING.value, now, now),
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO delivery_events (delivery_id, seq) VALUES (?, ?)",
+        [(delivery_id, seq) for seq in batch],
+    )
