@@ -29,6 +29,7 @@ _SUBCOMMANDS = {
     "webhook": ("openclick_admin.webhook", "Where events are posted."),
     "events": ("openclick_admin.events", "The events that were made."),
     "explain": ("openclick_admin.explain", "What was done, or would be, and why."),
+    "postfix": ("openclick_admin.postfix", "Put the milter into this Postfix, or take it out."),
     "instrument": ("openclick_admin.instrument", "Try instrumenting on one message, offline."),
     "store": ("openclick_admin.store", "Check the store, back it up, migrate it."),
     "keys": ("openclick_admin.keys", "The keys that seal tracking links."),
