@@ -28,6 +28,7 @@ _SUBCOMMANDS = {
     "domain": ("openclick_admin.domain", "Sending domains and their tracking domains."),
     "webhook": ("openclick_admin.webhook", "Where events are posted."),
     "events": ("openclick_admin.events", "The events that were made."),
+    "test-send": ("openclick_admin.probe", "Send a mail and tell whether it was tracked."),
     "stats": ("openclick_admin.stats", "Messages, opens and clicks, counted."),
     "explain": ("openclick_admin.explain", "What was done, or would be, and why."),
     "postfix": ("openclick_admin.postfix", "Put the milter into this Postfix, or take it out."),
