@@ -47,7 +47,7 @@ fuzz: ## feed the milter's core with what breaks it: TARGET=links|parts|instrume
 	@sh contrib/dev/fuzz $(or $(TARGET),instrument) $(or $(SECONDS),600)
 
 docs: $(VENV)/ready ## write the generated pages anew
-	@PYTHONPATH=core $(PYTHON) docs/generate.py
+	@PYTHONPATH=core:milter:sidecar:admin $(PYTHON) docs/generate.py
 
 clean: ## remove what the targets above made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .cache build dist

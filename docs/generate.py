@@ -1,13 +1,15 @@
-"""Writes the pages that are made from the settings table: settings.md and openclick.toml.
+"""Writes the pages that are made from code: settings.md, openclick.toml and the manual pages.
 
-Called by `make docs`, and by tests/unit/test_docs.py, which compares the pages with the table.
-Promise: the same table gives the same bytes.  Limits: the other pages are written by hand; the same
+Called by `make docs`, and by tests/unit/test_docs.py, which compares the pages with the code.
+Promise: the same code gives the same bytes.  Limits: the other pages are written by hand; the same
 test keeps them in agreement with the code.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from manpages import man_pages
 
 from openclick.config import DEFAULT_PATH, EX_CONFIG, sample_config, toml_value
 from openclick.settings import SECTIONS, Setting, table
@@ -30,7 +32,7 @@ A change takes effect when the daemon that reads it is started again.
 
 def pages() -> dict[str, str]:
     """Return every generated page: its name in docs/, and its text."""
-    return {"settings.md": settings_page(), "openclick.toml": sample_config()}
+    return {"settings.md": settings_page(), "openclick.toml": sample_config(), **man_pages()}
 
 
 def settings_page() -> str:
@@ -59,6 +61,7 @@ def _lines(text: str) -> str:
 def main() -> None:
     """Write every page anew."""
     for name, text in pages().items():
+        (DIRECTORY / name).parent.mkdir(exist_ok=True)
         (DIRECTORY / name).write_text(text, "utf-8")
 
 

@@ -6,11 +6,11 @@ Promises: what people see is printable text, whatever a stranger's subject or us
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from openclick.logs import printable
@@ -23,14 +23,24 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-    """Print rows under `columns`, or the sentence `empty` where there are none."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    empty: str,
+    *,
+    numbers: Collection[int] = (),
+) -> None:
+    """Print rows under `columns`, or the sentence `empty` where there are none.
+
+    The columns `numbers`, from 0, stand flush right.
+    """
     if not rows:
         click.echo(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        justify: JustifyMethod = "right" if place in numbers else "left"
+        table.add_column(column, overflow="fold", justify=justify)
     for row in rows:
         table.add_row(*map(printable, row))
     Console(soft_wrap=False, highlight=False, markup=False).print(table)

@@ -30,7 +30,7 @@ def begin(
     `also_check` reads the files that the settings name, for --check-config; it raises ConfigError.
     Ends the process for --help, --version, --check-config, and where the settings are at fault.
     """
-    options = _parse(program, description, argv)
+    options = command_line(program, description).parse_args(argv)
     try:
         config = load_config(options.config)
         if options.check_config:
@@ -45,9 +45,10 @@ def begin(
     return config, options.config
 
 
-def _parse(program: str, description: str, argv: list[str] | None) -> argparse.Namespace:
+def command_line(program: str, description: str) -> argparse.ArgumentParser:
+    """Return what reads a daemon's command line; its manual page is made from it too."""
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="the settings")
     parser.add_argument("--check-config", action="store_true", help="check the settings and end")
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
-    return parser.parse_args(argv)
+    return parser

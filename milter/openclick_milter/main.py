@@ -43,6 +43,7 @@ from openclick_milter.handover import (
 from openclick_milter.worlds import Worlds
 
 PROGRAM = "openclick-milter"
+PURPOSE = "Instruments outgoing mail with open and click tracking."
 _STOP_SECONDS = 30.0
 _HANDOVER_SECONDS = 3600.0
 """How long open sessions may go on: nobody waits for the old process of a hand-over to end."""
@@ -61,7 +62,7 @@ log = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the milter; ends the process with its exit status."""
-    config, path = begin(PROGRAM, "Instruments outgoing mail with open and click tracking.", argv)
+    config, path = begin(PROGRAM, PURPOSE, argv)
     status = run(config, path)
     logging.shutdown()
     # Not sys.exit: the interpreter's end would wait for libmilter's poll, five seconds long.

@@ -24,6 +24,7 @@ from openclick_sidecar.judges import load_judge
 from openclick_sidecar.trust import own_authorities
 
 PROGRAM = "openclick-sidecar"
+PURPOSE = "Answers tracking links and posts events to webhooks."
 _UMASK = 0o007
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,8 +33,7 @@ log = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
-    purpose = "Answers tracking links and posts events to webhooks."
-    config, _ = begin(PROGRAM, purpose, argv, also_check=check_files)
+    config, _ = begin(PROGRAM, PURPOSE, argv, also_check=check_files)
     status = run(config)
     logging.shutdown()
     # Not sys.exit: the interpreter's end would wait for a thread that a hanging disk holds.

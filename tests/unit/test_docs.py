@@ -139,9 +139,19 @@ def modules_on_the_map(text: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", ["settings.md", "openclick.toml"])
-def test_generated_page_is_the_tables_own(name: str) -> None:
-    """A setting is told as the table has it; `make docs` writes the pages anew."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        "settings.md",
+        "openclick.toml",
+        "man/openclick.1",
+        "man/openclick.toml.5",
+        "man/openclick-milter.8",
+        "man/openclick-sidecar.8",
+    ],
+)
+def test_generated_page_is_the_codes_own(name: str) -> None:
+    """Settings, commands and options are told as the code has them; `make docs` writes anew."""
     generated: str = load_generator().pages()[name]
 
     assert generated == (DOCS / name).read_text("utf-8")

@@ -41,6 +41,7 @@ from openclick.store.inspection import (
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
+from openclick.store.statistics import Statistics
 
 __all__ = [
     "FIRST_CURSOR",
@@ -58,6 +59,7 @@ __all__ = [
     "RegistryReader",
     "Round",
     "Salvaged",
+    "Statistics",
     "Store",
     "StoreBusy",
     "StoreCorrupt",
@@ -93,6 +95,10 @@ class Store:
     def message_reader(self, *, busy_seconds: float = BUSY_SECONDS) -> MessageReader:
         """Open messages.db to read; `busy_seconds` is how long a read may wait for a lock."""
         return MessageReader(self.directory, busy_seconds)
+
+    def statistics(self) -> Statistics:
+        """Open messages.db and openclick.db to count what is in them."""
+        return Statistics(self.directory)
 
     @property
     def file_names(self) -> tuple[str, ...]:
