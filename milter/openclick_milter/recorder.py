@@ -12,7 +12,9 @@ process is killed are gone; only untouched mail's rows can be among them.
 A messages.db that was deleted or replaced is opened anew, and one that is corrupt is set aside and
 a new one begun, so that mail is tracked again at once.
 
-Between commits the thread does the `housekeeping`.
+Between commits the thread does the `housekeeping`, and gives a sign of life each time that it has
+come round: systemd's watchdog waits for that of the thread that writes, as mail would be served
+untracked for ever before a disk that hangs.  A retired recorder gives none: its successor does.
 """
 
 from __future__ import annotations
@@ -90,14 +92,19 @@ class _Call(Enum):
 
 
 class MessageRecorder:
-    """The store's writer thread; `monotonic` is a clock in seconds."""
+    """The store's writer thread; `monotonic` is a clock in seconds, `alive` a sign of life."""
 
     def __init__(
-        self, store: Store, housekeeping: Housekeeping, monotonic: Callable[[], float]
+        self,
+        store: Store,
+        housekeeping: Housekeeping,
+        monotonic: Callable[[], float],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._housekeeping = housekeeping
         self._monotonic = monotonic
+        self._alive = alive
         self._chores_at = float("-inf")
         self._retired = False
         self._log: MessageLog | None = None
@@ -153,6 +160,7 @@ class MessageRecorder:
             if self._monotonic() >= self._chores_at and not ending:
                 self._chores_at = self._monotonic() + BEAT_SECONDS
                 if not self._retired:
+                    self._alive()
                     self._do_chores()
         self._close()
 

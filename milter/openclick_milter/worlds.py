@@ -18,6 +18,7 @@ from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import StoreFault, open_store
+from openclick.systemd import notify
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
@@ -43,7 +44,9 @@ class Worlds:
             config=config,
             keys=KeyDirectory(config.keys.directory, time.monotonic),
             domains=DomainDirectory(store),
-            recorder=MessageRecorder(store, housekeeping, time.monotonic),
+            recorder=MessageRecorder(
+                store, housekeeping, time.monotonic, alive=lambda: notify("WATCHDOG=1")
+            ),
             rows=MessageRows(store),
             counters=counters,
         )

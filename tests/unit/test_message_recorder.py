@@ -1,5 +1,6 @@
 """The milter's writer: a row is on disk when the wait ends, or it says "untouched"."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -298,3 +299,56 @@ def checkpoint_pages(recorder: MessageRecorder) -> int:
     assert recorder._log is not None
     with recorder._log._database.reading() as connection:
         return int(connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0])
+
+
+def turn_twice(recorder: MessageRecorder) -> None:
+    """Start a recorder, have it come round at least once with a row, and stop it."""
+    recorder.start()
+    for number in (1, 2):
+        with contextlib.suppress(NotRecorded):
+            recorder.record(row(number)).wait(10)
+    recorder.stop()
+
+
+def test_a_sign_of_life_for_the_watchdog(store: Store) -> None:
+    """It is the writing thread's: systemd learns of a thread that hangs before a disk."""
+    signs: list[str] = []
+    housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
+    recorder = MessageRecorder(
+        store,
+        housekeeping,
+        time.monotonic,
+        alive=lambda: signs.append(threading.current_thread().name),
+    )
+
+    turn_twice(recorder)
+
+    assert ["message-recorder"] == signs
+
+
+def test_a_retired_recorder_gives_no_sign_of_life(store: Store) -> None:
+    """After a hand-over the watchdog waits for the successor, whatever the old process does."""
+    signs: list[bool] = []
+    housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
+    recorder = MessageRecorder(
+        store, housekeeping, time.monotonic, alive=lambda: signs.append(True)
+    )
+    recorder.retire()
+
+    turn_twice(recorder)
+
+    assert [] == signs
+
+
+def test_a_store_fault_is_no_reason_for_the_watchdog(tmp_path: Path) -> None:
+    """Mail passes untouched while the store is at fault; a restart would mend nothing."""
+    signs: list[bool] = []
+    housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
+    missing = open_store(f"sqlite:{tmp_path}/missing")
+    recorder = MessageRecorder(
+        missing, housekeeping, time.monotonic, alive=lambda: signs.append(True)
+    )
+
+    turn_twice(recorder)
+
+    assert [True] == signs
