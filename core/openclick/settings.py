@@ -181,6 +181,11 @@ class SidecarSettings:
         LISTEN_LIST,
         "Where tracking links and open images are answered, in plain HTTP.",
     )
+    tls_listen: tuple[HostPort, ...] = _option(
+        (),
+        LISTEN_LIST,
+        "Where they are answered by https, with the certificates of tls.certificates_directory.",
+    )
     proxy_protocol_listen: tuple[HostPort, ...] = _option(
         (),
         LISTEN_LIST,
@@ -219,6 +224,25 @@ class SidecarSettings:
         3.0,
         seconds(0, 60),
         "How long a hit waits before it is judged, so that a scanner's burst can be seen whole.",
+    )
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """The certificates of the tracking domains, for sidecar.tls_listen."""
+
+    certificates_directory: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "Where certificates are, one file a tracking domain, NAME.pem: its certificate, the chain, "
+        "the private key.  A file that changes is used from the next connection on.  Empty means "
+        "the folder certificates in the store's directory.",
+    )
+    acme_webroot: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "What is below .well-known/acme-challenge here is served on every tracking domain, for "
+        "certbot's --webroot-path.  Empty means the folder acme-webroot in the store's directory.",
     )
 
 
@@ -303,6 +327,7 @@ class Config:
     links: LinkSettings = LinkSettings()
     milter: MilterSettings = MilterSettings()
     sidecar: SidecarSettings = SidecarSettings()
+    tls: TlsSettings = TlsSettings()
     judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -31,6 +31,7 @@ from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
+from openclick_sidecar.https import Https
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.listeners import CannotListen, Listeners
@@ -69,6 +70,7 @@ class Sidecar:
         self._recorder = HitRecorder(self._keeper, reactor)
         self._room = WaitingRoom()
         self._counters = HitCounters()
+        self._https = Https(config.tls, store, self._counters)
         self._site = TrackingSite(
             self._keys,
             HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
@@ -76,6 +78,7 @@ class Sidecar:
             RandomBytes(os.urandom).take,
             self._room,
             self._counters,
+            self._https.challenges.page,
         )
         self._clients = ClientAddresses(config.sidecar.trusted_proxies)
         self._admission = self._caps()
@@ -94,6 +97,7 @@ class Sidecar:
             self._admission,
             self._clients.trusts,
             StatusSite(self._read, readiness.reasons),
+            self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
         self._poster = Poster(reactor, config.webhooks.timeout_seconds)
@@ -110,12 +114,7 @@ class Sidecar:
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
-        self._loops = [
-            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
-            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
-        ]
+        self._loops = self._periodic()
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
@@ -146,6 +145,14 @@ class Sidecar:
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
         log.info(line("sidecar", "stopped"))
+
+    def _periodic(self) -> list[tuple[LoopingCall, float]]:
+        return [
+            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
+            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
+        ]
 
     async def _drain(self) -> None:
         """Answer what clients have sent until now, and end their connections, within a bound.
@@ -192,6 +199,7 @@ class Sidecar:
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
             refused_tokens=self._counters.refused_tokens,
+            refused_hellos=self._counters.refused_hellos,
             refused_connections=self._admission.refused,
             bad_requests=self._counters.bad_requests,
             late_connections=self._counters.late_connections,

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import StringTransport
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.python.failure import Failure
 
@@ -19,17 +18,11 @@ from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.listeners import Doorkeeper, ProxiedHits
 from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock
+from unit.wire import Wire
 
 PROXY = "10.0.0.1"
 GET = b"GET / HTTP/1.1\r\nHost: track.kontor.example\r\n\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
-
-
-class Wire(StringTransport):
-    """A TCP connection in memory."""
-
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 - Twisted's name
-        """Nothing is delayed here."""
 
 
 class Endpoint:
