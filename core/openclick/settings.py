@@ -34,10 +34,8 @@ from openclick.option_kinds import (
     seconds,
     whole,
 )
-
-
-def _option(default: Any, kind: Kind, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"kind": kind, "text": text})
+from openclick.option_kinds import option as _option
+from openclick.tls_settings import AcmeSettings, TlsSettings
 
 
 @dataclass(frozen=True)
@@ -228,25 +226,6 @@ class SidecarSettings:
 
 
 @dataclass(frozen=True)
-class TlsSettings:
-    """The certificates of the tracking domains, for sidecar.tls_listen."""
-
-    certificates_directory: str = _option(
-        "",
-        OPTIONAL_PATH,
-        "Where certificates are, one file a tracking domain, NAME.pem: its certificate, the chain, "
-        "the private key.  A file that changes is used from the next connection on.  Empty means "
-        "the folder certificates in the store's directory.",
-    )
-    acme_webroot: str = _option(
-        "",
-        OPTIONAL_PATH,
-        "What is below .well-known/acme-challenge here is served on every tracking domain, for "
-        "certbot's --webroot-path.  Empty means the folder acme-webroot in the store's directory.",
-    )
-
-
-@dataclass(frozen=True)
 class JudgeSettings:
     """How the sidecar tells people from machines, beyond the rules that come with it."""
 
@@ -327,7 +306,8 @@ class Config:
     links: LinkSettings = LinkSettings()
     milter: MilterSettings = MilterSettings()
     sidecar: SidecarSettings = SidecarSettings()
-    tls: TlsSettings = TlsSettings()
+    tls: TlsSettings = TlsSettings()  # noqa: RUF009 - frozen, as those that stand here
+    acme: AcmeSettings = AcmeSettings()  # noqa: RUF009
     judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()

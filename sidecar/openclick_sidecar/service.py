@@ -23,7 +23,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import dispatcher, judging, retention
+from openclick_sidecar import dispatcher, judging, renewals, retention
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
@@ -70,7 +70,7 @@ class Sidecar:
         self._recorder = HitRecorder(self._keeper, reactor)
         self._room = WaitingRoom()
         self._counters = HitCounters()
-        self._https = Https(config.tls, store, self._counters)
+        self._https = Https(config, store, self._counters)
         self._site = TrackingSite(
             self._keys,
             HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
@@ -96,7 +96,7 @@ class Sidecar:
             self._factory,
             self._admission,
             self._clients.trusts,
-            StatusSite(self._read, readiness.reasons),
+            StatusSite(self._read, readiness.reasons, self._https.may_have_certificate),
             self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
@@ -114,12 +114,14 @@ class Sidecar:
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
+        self._renewals = self._https.renewals(self._bookkeeper, reactor)
         self._loops = self._periodic()
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
+        self._https.speaks_tls = self._listeners.speaks_tls
         self._recorder.start()
         self._bookkeeper.start()
         for loop, seconds in self._loops:
@@ -152,6 +154,7 @@ class Sidecar:
             (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
             (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._renewals.tick)), renewals.TICK_SECONDS),
         ]
 
     async def _drain(self) -> None:

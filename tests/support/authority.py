@@ -88,7 +88,7 @@ class Authority:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put a file in place of another, whole."""
+    """Put a file in place of another, whole, to be read by any user."""
     fresh = path.with_suffix(".new")
     fresh.write_bytes(content)
     fresh.chmod(0o644)

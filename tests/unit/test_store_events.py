@@ -162,6 +162,7 @@ def test_verdicts_of_an_older_openclick(tmp_path: Path) -> None:
     with closing(store.registry()) as registry:
         registry.events.record_judgements([a_judgement(1)], JudgeCursor("file", 1), NOW)
         with registry._database.transaction() as connection:
+            connection.execute("DROP TABLE certificates")
             connection.execute("ALTER TABLE cursors DROP COLUMN hit_id")
             connection.execute("DROP INDEX deliveries_by_end")
             connection.execute("DROP INDEX delivery_events_by_seq")
