@@ -4,6 +4,7 @@
     journal directory 2770, likewise
     openclick.db      0660
     key directory     0750, of the group; the first key 0640
+    certificates      2770, of the group; the directory of certbot's challenges 2750
 
 messages.db and hits.db are made by the daemons that own them.  Safe to call again: what is there
 stays as it is, but its rights are set anew.
@@ -18,6 +19,8 @@ import click
 
 from openclick.keys import load_keys, rotate_keys
 from openclick_admin.context import Admin, pass_admin
+from openclick_sidecar.certificate_shelf import certificates_directory
+from openclick_sidecar.challenges import webroot_directory
 from openclick_sidecar.keeper import journal_directory
 
 EX_NOPERM = 77
@@ -38,10 +41,14 @@ def command(admin: Admin, group_id: int) -> None:
     """Make the store, its directory and the first key."""
     store, keys = admin.store.directory, Path(admin.config.keys.directory)
     journal = journal_directory(admin.store, admin.config.store.journal_directory)
+    certificates = certificates_directory(admin.store, admin.config.tls.certificates_directory)
+    webroot = webroot_directory(admin.store, admin.config.tls.acme_webroot)
     try:
         _make_directory(store, group_id, 0o2770)
         _make_directory(keys, group_id, 0o750)
         _make_directory(journal, group_id, 0o2770)
+        _make_directory(certificates, group_id, 0o2770)
+        _make_directory(webroot, group_id, 0o2750)
         with admin.registry():
             for path in store.glob("openclick.db*"):
                 _set_rights(path, group_id, 0o660)

@@ -26,6 +26,7 @@ _SUBCOMMANDS = {
     "init": ("openclick_admin.init", "Make the store, its directory and the first key."),
     "config": ("openclick_admin.config", "Check openclick.toml, or print a sample."),
     "domain": ("openclick_admin.domain", "Sending domains and their tracking domains."),
+    "certificate": ("openclick_admin.certificate", "Certificates of tracking domains."),
     "webhook": ("openclick_admin.webhook", "Where events are posted."),
     "events": ("openclick_admin.events", "The events that were made."),
     "test-send": ("openclick_admin.probe", "Send a mail and tell whether it was tracked."),

@@ -6,6 +6,7 @@ valid value or raises ValueError or TypeError; it never repairs anything.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable
@@ -30,6 +31,11 @@ class Kind:
 
     needs: str
     parse: Callable[[Any], Any]
+
+
+def option(default: Any, kind: Kind, text: str) -> Any:
+    """Return the field of an option, for the dataclasses of the settings table."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "text": text})
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,9 @@ WORD_LIST = list_of(WORD, 'a list of words, such as ["openclick-inject"]')
 PATH = matching("an absolute path", r"/[^\x00-\x1f\x7f]*")
 OPTIONAL_PATH = matching('an absolute path, or "" for none', r"(?:/[^\x00-\x1f\x7f]*)?")
 PATH_LIST = list_of(PATH, 'a list of absolute paths, such as ["/etc/openclick/scanners.json"]')
+HTTPS_URL = matching('an https URL, or "" for none', r"(?:https://[!-~]+)?")
+MAIL_ADDRESS = matching('a mail address, or "" for none', r"(?:[^\s@]+@[^\s@]+)?")
+PRINTABLE = matching("printable ASCII without blanks", r"[!-~]*")
 STORE_URL = matching('"sqlite:" and an absolute directory', r"sqlite:/[^\x00-\x1f\x7f]*")
 MILTER_SOCKET = Kind(
     f'"unix:" and an absolute path of at most {_MAX_SOCKET_PATH_BYTES} bytes, '

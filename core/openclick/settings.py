@@ -35,12 +35,10 @@ from openclick.option_kinds import (
     seconds,
     whole,
 )
+from openclick.option_kinds import option as _option
+from openclick.tls_settings import AcmeSettings, TlsSettings
 
 _OWN_PORTS = {"http": 80, "https": 443}
-
-
-def _option(default: Any, kind: Kind, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"kind": kind, "text": text})
 
 
 @dataclass(frozen=True)
@@ -193,6 +191,11 @@ class SidecarSettings:
         (HostPort("127.0.0.1", 8025),),
         LISTEN_LIST,
         "Where tracking links and open images are answered, in plain HTTP.",
+    )
+    tls_listen: tuple[HostPort, ...] = _option(
+        (),
+        LISTEN_LIST,
+        "Where they are answered by https, with the certificates of tls.certificates_directory.",
     )
     proxy_protocol_listen: tuple[HostPort, ...] = _option(
         (),
@@ -355,6 +358,8 @@ class Config:
     links: LinkSettings = LinkSettings()
     milter: MilterSettings = MilterSettings()
     sidecar: SidecarSettings = SidecarSettings()
+    tls: TlsSettings = TlsSettings()  # noqa: RUF009 - frozen, as those that stand here
+    acme: AcmeSettings = AcmeSettings()  # noqa: RUF009
     judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -67,6 +67,11 @@ ROOT = _text(
 ROBOTS = _text(b"200 OK", b"User-agent: *\nDisallow: /\n")
 
 
+def text_page(body: bytes) -> Answer:
+    """Return a page of plain text."""
+    return _text(b"200 OK", body)
+
+
 def redirect(location: bytes) -> Answer:
     """Return a 302 to `location`, printable ASCII from `destinations.location`; no body."""
     return Answer(

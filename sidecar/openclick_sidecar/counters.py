@@ -17,11 +17,13 @@ class HitCounters:
     """Counts.
 
     `requests` by what was asked for ("click", "open", "page"), method ("other" for those that mean
-    nothing here) and status of the answer; `refused_tokens` by the reason; `bad_requests` are those
-    that were no request; `late_connections` those that were cut at their deadline.
+    nothing here) and status of the answer; `refused_tokens` by the reason; `refused_hellos` are TLS
+    connections without a certificate to show, by the reason; `bad_requests` are those that were no
+    request; `late_connections` those that were cut at their deadline.
     """
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     refused_tokens: Counter[str] = field(default_factory=Counter)
+    refused_hellos: Counter[str] = field(default_factory=Counter)
     bad_requests: int = 0
     late_connections: int = 0

@@ -1,10 +1,11 @@
 """Opens the sidecar's ports: binds them, or takes over those that systemd has bound.
 
-Called by `service`.  Three entrances: "hits" for readers, "proxy" for proxies that begin each
-connection with a PROXY header, "metrics".  An inherited socket says by its name which one it is
-(FileDescriptorName=; any other name means hits), and an entrance that has one binds nothing itself.
+Called by `service`.  Four entrances: "hits" for readers, "tls" for readers by https, "proxy" for
+proxies that begin each connection with a PROXY header, "metrics".  An inherited socket says by its
+name which one it is (FileDescriptorName=; any other name means hits), and an entrance that has one
+binds nothing itself.
 
-The outermost factory of the two public entrances is the doorkeeper, because only there a connection
+The outermost factory of the public entrances is the doorkeeper, because only there a connection
 can be turned away before anything is made for it; what wraps the channel (the PROXY header, TLS)
 stands behind it.
 
@@ -29,6 +30,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.protocols.haproxy import proxyEndpoint
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from openclick.option_kinds import HostPort
@@ -39,7 +41,7 @@ from openclick_sidecar.channel import HitChannel, HitFactory
 from openclick_sidecar.client_address import normal_peer
 
 _BACKLOG = 1024
-HITS, PROXY, METRICS = "hits", "proxy", "metrics"
+HITS, TLS, PROXY, METRICS = "hits", "tls", "proxy", "metrics"
 
 
 class CannotListen(Exception):
@@ -110,16 +112,21 @@ class _Entrance:
 
 @dataclass
 class Listeners:
-    """The ports of one sidecar."""
+    """The ports of one sidecar.
+
+    `tls` makes the server's side of TLS connections (IOpenSSLServerConnectionCreator).
+    """
 
     reactor: Any
     hits: HitFactory
     admission: Admission
     is_proxy: Callable[[str], bool]
     metrics: Any
+    tls: Any
 
     def __post_init__(self) -> None:
         self.ports: list[Any] = []
+        self.speaks_tls = False
 
     def open_all(self, settings: SidecarSettings, inherited: Sequence[InheritedSocket]) -> str:
         """Listen wherever it is asked for; return the addresses, for the log.
@@ -143,6 +150,12 @@ class Listeners:
             behind: Any = _Entrance(self.reactor, bound, self._only_proxies)
             endpoint = proxyEndpoint(behind)
             factory = ProxiedHits(self.hits)
+        elif entrance == TLS:
+            self.speaks_tls = True
+            endpoint = _Entrance(self.reactor, bound, self._everybody)
+            hits: Any = self.hits
+            factory = TLSMemoryBIOFactory(self.tls, isClient=False, wrappedFactory=hits)
+            factory.noisy = False
         else:
             endpoint, factory = _Entrance(self.reactor, bound, self._everybody), self.hits
         endpoint.listen(factory).addCallback(self.ports.append)
@@ -160,10 +173,11 @@ def _sockets(
     """Return each entrance's sockets; `undo` closes them.  Raises CannotListen."""
     found: list[tuple[str, socket.socket]] = []
     for one in inherited:
-        entrance = one.name if one.name in (PROXY, METRICS) else HITS
+        entrance = one.name if one.name in (TLS, PROXY, METRICS) else HITS
         found.append((entrance, undo.enter_context(_take_over(one))))
     asked: dict[str, tuple[HostPort, ...]] = {
         HITS: settings.listen,
+        TLS: settings.tls_listen,
         PROXY: settings.proxy_protocol_listen,
         METRICS: settings.metrics_listen,
     }

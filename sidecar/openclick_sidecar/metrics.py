@@ -34,6 +34,7 @@ class Readings:
     started_at_seconds: float
     requests: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     refused_tokens: Mapping[str, int] = field(default_factory=dict)
+    refused_hellos: Mapping[str, int] = field(default_factory=dict)
     refused_connections: Mapping[str, int] = field(default_factory=dict)
     bad_requests: int = 0
     late_connections: int = 0
@@ -100,6 +101,10 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     yield (
         *("refused_tokens_total", "counter", "Tokens that did not open."),
         _by("reason", now.refused_tokens),
+    )
+    yield (
+        *("refused_hellos_total", "counter", "TLS connections for which there was no certificate."),
+        _by("reason", now.refused_hellos),
     )
     yield "connections", "gauge", "Connections of readers that are open.", _one(now.connections)
     yield (

@@ -23,7 +23,7 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import backlog, dispatcher, judging, retention
+from openclick_sidecar import backlog, dispatcher, judging, renewals, retention
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
@@ -31,6 +31,7 @@ from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
+from openclick_sidecar.https import Https
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.listeners import CannotListen, Listeners
@@ -78,6 +79,7 @@ class Sidecar:
         self._recorder = HitRecorder(self._keeper, reactor)
         self._room = WaitingRoom()
         self._counters = HitCounters()
+        self._https = Https(config, store, self._counters)
         self._site = TrackingSite(
             self._keys,
             HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
@@ -85,6 +87,7 @@ class Sidecar:
             RandomBytes(os.urandom).take,
             self._room,
             self._counters,
+            self._https.challenges.page,
         )
         self._clients = ClientAddresses(config.sidecar.trusted_proxies)
         self._admission = self._caps()
@@ -102,7 +105,8 @@ class Sidecar:
             self._factory,
             self._admission,
             self._clients.trusts,
-            StatusSite(self._read, readiness.reasons),
+            StatusSite(self._read, readiness.reasons, self._https.may_have_certificate),
+            self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
         self._posting = Posting(config, reactor, authorities)
@@ -115,12 +119,14 @@ class Sidecar:
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
         self._backlog = backlog.BacklogWatch(self._bookkeeper)
-        self._loops = self._services()
+        self._renewals = self._https.renewals(self._bookkeeper, reactor)
+        self._loops = self._periodic()
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
+        self._https.speaks_tls = self._listeners.speaks_tls
         self._recorder.start()
         self._bookkeeper.start()
         self._posting.start()
@@ -149,6 +155,17 @@ class Sidecar:
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
         log.info(line("sidecar", "stopped"))
 
+    def _periodic(self) -> list[tuple[LoopingCall, float]]:
+        """Return what is called again and again, with the seconds in between."""
+        return [
+            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
+            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._backlog.tick)), backlog.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._renewals.tick)), renewals.TICK_SECONDS),
+        ]
+
     async def _drain(self) -> None:
         """Answer what clients have sent until now, and end their connections, within a bound.
 
@@ -172,16 +189,6 @@ class Sidecar:
             on_judged=self._dispatch_soon,
             pace=Pace(lambda: self._recorder.recorded, self._sleep),
         )
-
-    def _services(self) -> list[tuple[LoopingCall, float]]:
-        """Return what is called again and again, with the seconds in between."""
-        return [
-            (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
-            (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
-            (LoopingCall(_coroutine(self._backlog.tick)), backlog.TICK_SECONDS),
-        ]
 
     def _caps(self) -> Admission:
         settings = self._config.sidecar
@@ -214,6 +221,7 @@ class Sidecar:
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
             refused_tokens=self._counters.refused_tokens,
+            refused_hellos=self._counters.refused_hellos,
             refused_connections=self._admission.refused,
             bad_requests=self._counters.bad_requests,
             late_connections=self._counters.late_connections,

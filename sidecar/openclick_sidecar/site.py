@@ -42,7 +42,8 @@ Respond = Callable[[Answer], None]
 class TrackingSite:
     """What is served on every tracking domain.
 
-    `lost_at` is when the last hit was lost; None once another has reached a disk.
+    `further_page` is asked for paths that nothing here knows.  `lost_at` is when the last hit was
+    lost; None once another has reached a disk.
     """
 
     keys: KeyDirectory
@@ -51,6 +52,7 @@ class TrackingSite:
     randomness: Callable[[int], bytes]
     room: WaitingRoom
     counters: HitCounters
+    further_page: Callable[[str], Answer | None] = lambda _path: None
     lost_at: Instant | None = None
 
     def on_request(self, request: HitRequest, respond: Respond) -> None:
@@ -74,7 +76,7 @@ class TrackingSite:
         if request.method not in _METHODS:
             return answers.NOT_ALLOWED, None
         if kind is None:
-            return _PAGES.get(path, answers.NOT_FOUND), None
+            return _PAGES.get(path) or self.further_page(path) or answers.NOT_FOUND, None
         opened = self._open(kind, request)
         if opened is None:
             return _FAULTY[kind], None

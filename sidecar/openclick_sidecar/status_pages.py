@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz, on a listener of their own.
+"""/metrics, /healthz, /readyz and /tls-ask, on a listener of their own.
 
 Made by `service`.  Nothing here is secret from whoever may reach the listener, which is why it is
 loopback by default.
@@ -6,6 +6,7 @@ loopback by default.
     /metrics   the numbers, for Prometheus
     /healthz   200 while the process goes round: for whoever would restart it
     /readyz    200, or 503 with one reason a line: for whoever would send traffic elsewhere
+    /tls-ask   200 where the tracking domain ?domain= may have a certificate, else 403: for Caddy
 
 Limits: twisted.web's own Site, whose cost does not matter at one request in some seconds.
 """
@@ -33,10 +34,18 @@ Checks = Callable[[], list[str]]
 
 
 class StatusSite(Site):
-    """The three pages.  `read` takes all numbers, which may need a moment."""
+    """The pages.  `read` takes all numbers, which may need a moment.
 
-    def __init__(self, read: Callable[[], Deferred[Readings]], checks: Checks) -> None:
-        super().__init__(_Pages(read, checks))
+    `may_have_certificate` is asked for a name as it comes from a stranger's TLS hello.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Deferred[Readings]],
+        checks: Checks,
+        may_have_certificate: Callable[[str], bool] = lambda _name: False,
+    ) -> None:
+        super().__init__(_Pages(read, checks, may_have_certificate))
 
     def log(self, request: Request) -> None:
         """Write no access log: a scrape every few seconds is no news."""
@@ -45,10 +54,16 @@ class StatusSite(Site):
 class _Pages(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(self, read: Callable[[], Deferred[Readings]], checks: Checks) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Deferred[Readings]],
+        checks: Checks,
+        may_have_certificate: Callable[[str], bool],
+    ) -> None:
         super().__init__()
         self._read = read
         self._checks = checks
+        self._may_have_certificate = may_have_certificate
 
     def render_GET(self, request: Request) -> bytes | int:  # noqa: N802 - Twisted's name
         """Answer one of the pages."""
@@ -63,7 +78,11 @@ class _Pages(Resource):
         if request.path == b"/readyz":
             reasons = self._checks()
             return _page(request, 503 if reasons else 200, "\n".join(reasons or ["ready"]) + "\n")
-        return _page(request, 404, "There are /metrics, /healthz and /readyz.\n")
+        if request.path == b"/tls-ask":
+            name = request.args.get(b"domain", [b""])[0].decode("utf-8", "replace")
+            may = self._may_have_certificate(name)
+            return _page(request, 200 if may else 403, "yes\n" if may else "no\n")
+        return _page(request, 404, "There are /metrics, /healthz, /readyz and /tls-ask.\n")
 
 
 def _send(request: Request, readings: Readings) -> None:

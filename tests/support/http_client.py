@@ -38,14 +38,18 @@ def fetch(
     body: bytes | None = None,
     timeout: float = 10.0,
     tls: ssl.SSLContext | None = None,
+    source: str = "",
 ) -> Response:
-    """Ask for `url` at `connect_to` (without one: at the URL's own literal address and port)."""
+    """Ask for `url` at `connect_to` (without one: at the URL's own literal address and port).
+
+    `source` is the address to come from.
+    """
     parts = urlsplit(url)
     peer = connect_to or (parts.hostname or LOOPBACK, parts.port or _default_port(parts.scheme))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = http.client.HTTPConnection(*peer, timeout=timeout)
     try:
-        connection.sock = _connect(peer, timeout, tls, parts.hostname, parts.scheme)
+        connection.sock = _connect(peer, timeout, tls, parts.hostname, parts.scheme, source)
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in _with_host(parts.netloc, headers, body).items():
             connection.putheader(name, value)
@@ -98,8 +102,9 @@ def _connect(
     tls: ssl.SSLContext | None,
     hostname: str | None,
     scheme: str,
+    source: str,
 ) -> socket.socket:
-    plain = socket.create_connection(peer, timeout)
+    plain = socket.create_connection(peer, timeout, (source, 0) if source else None)
     if scheme != "https":
         return plain
     try:

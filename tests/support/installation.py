@@ -91,6 +91,7 @@ class Installation:
         self.milter_uid, self.sidecar_uid = _free_uids(2)
         self.gid = _free_gid()
         self.state = self.directory / "state"
+        self.certificates = self.state / "certificates"
         self.config_path = self.directory / "openclick.toml"
         self.hit_port = free_port()
         self.metrics_port = free_port()
@@ -139,7 +140,7 @@ class Installation:
             "log": {"level": "debug"},
         }
         for section, options in sections.items():
-            settings[section] |= options
+            settings[section] = settings.get(section, {}) | dict(options)
         self.config_path.write_text(_as_toml(settings), "utf-8")
 
     def openclick(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ its hit is found again. Limits: needs root, like every installation.
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -25,15 +26,20 @@ _MANY = 1_000_000
 
 
 class LoneSidecar:
-    """One installation whose sidecar alone runs; `settings` go into the section [sidecar]."""
+    """One installation whose sidecar alone runs; `settings` go into the section [sidecar].
 
-    def __init__(self, **settings: object) -> None:
+    `sections` are settings of other sections, by their names.
+    """
+
+    def __init__(
+        self, sections: Mapping[str, Mapping[str, object]] | None = None, /, **settings: object
+    ) -> None:
         self.installation = Installation()
         self.installation.configure(
             f"unix:{self.installation.directory}/m.sock",
             53,
             sidecar=settings,
-            log={"level": "info"},
+            **{"log": {"level": "info"}, **(sections or {})},
         )
         self.installation.init()
 

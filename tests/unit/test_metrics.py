@@ -13,6 +13,7 @@ FULL = Readings(
     started_at_seconds=1_763_937_600.5,
     requests={("click", "GET", 302): 7, ("page", "other", 405): 1},
     refused_tokens={"does not open": 3},
+    refused_hellos={"unknown name": 4},
     refused_connections={"address": 2},
     bad_requests=4,
     late_connections=5,

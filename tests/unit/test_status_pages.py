@@ -21,7 +21,8 @@ class Pages:
     def __init__(self) -> None:
         self.readings: Deferred[Readings] = succeed(READINGS)
         self.reasons: list[str] = []
-        site = StatusSite(lambda: self.readings, lambda: self.reasons)
+        names = {"track.kontor.example"}
+        site = StatusSite(lambda: self.readings, lambda: self.reasons, names.__contains__)
         self.wire = StringTransport()
         self._channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50_000))
         self._channel.makeConnection(self.wire)
@@ -115,6 +116,22 @@ def test_not_ready(pages: Pages) -> None:
 
     assert answer.startswith("HTTP/1.1 503 ")
     assert answer.endswith("\r\n\r\nkeys: none\nhits: the recorder has ended\n")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("?domain=track.kontor.example", 200),
+        ("?domain=fremd.example", 403),
+        ("?domain=", 403),
+        ("", 403),
+        ("?name=track.kontor.example", 403),
+        ("?domain=%ff%00", 403),
+    ],
+)
+def test_whether_a_proxy_may_order_a_certificate(pages: Pages, query: str, status: int) -> None:
+    """Caddy asks so; anything but 2xx refuses."""
+    assert pages.ask(f"/tls-ask{query}").startswith(f"HTTP/1.1 {status} ")
 
 
 @pytest.mark.parametrize(

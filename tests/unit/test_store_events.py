@@ -1,7 +1,9 @@
 """Verdicts and events in openclick.db: counted once, whatever happens twice."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from openclick.store import JudgeCursor, Judgement, Registry, StoreFault, open_store
 from openclick.tokens import Kind
 from openclick.verdicts import JudgedHit, Verdict, Visitor
-from unit.samples import EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
+from unit.samples import COPY, EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
 
 DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
 
@@ -159,19 +161,17 @@ def test_visits_within_a_time(registry: Registry) -> None:
 def test_verdicts_of_an_older_openclick(tmp_path: Path) -> None:
     """They stay, without user agent; nothing of them counts as a visit."""
     store = open_store(f"sqlite:{tmp_path}")
-    with closing(store.registry()) as registry:
-        registry.events.record_judgements([a_judgement(1)], JudgeCursor("file", 1), NOW)
-        with registry._database.transaction() as connection:
-            connection.execute("DROP TABLE tracking_names")
-            for column in ("scheme", "verification", "https", "failing_seconds"):
-                connection.execute(f"ALTER TABLE domains DROP COLUMN {column}")
-            connection.execute("ALTER TABLE cursors DROP COLUMN hit_id")
-            connection.execute("DROP INDEX deliveries_by_end")
-            connection.execute("DROP INDEX delivery_events_by_seq")
-            connection.execute("DROP INDEX verdicts_by_visit")
-            connection.execute("ALTER TABLE verdicts DROP COLUMN visit")
-            connection.execute("ALTER TABLE verdicts DROP COLUMN user_agent")
-            connection.execute("PRAGMA user_version = 1")
+    first_schema = (
+        files("openclick.store").joinpath("schema/openclick/0001_initial.sql").read_text()
+    )
+    with closing(sqlite3.connect(tmp_path / "openclick.db")) as database:
+        database.executescript(first_schema + "PRAGMA user_version = 1;")
+        database.execute(
+            "INSERT INTO verdicts VALUES (?, ?, ?, 'c', ?, ?, 0, '192.0.2.7', 'person', "
+            "'no-rule', '', '', NULL)",
+            ((1).to_bytes(16, "big"), NOW, NOW + 1, EMAIL_ID, COPY),
+        )
+        database.commit()
 
     with closing(store.registry()) as registry:
         (judged,) = registry.events.many_judged(EMAIL_ID)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclick.store.certificates import CertificateBook, CertificateView
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.delivery_desk import DeliveryDesk
@@ -36,6 +37,7 @@ class Registry:
             directory / FILE_NAME, _SCHEMA, checkpoints=owner, advice=_ADVICE, create=create
         )
         self.domains = DomainBook(self._database)
+        self.certificates = CertificateBook(self._database)
         self.webhooks = WebhookBook(self._database)
         self.events = EventLog(self._database)
         self.deliveries = DeliveryBook(self._database)
@@ -60,6 +62,7 @@ class RegistryReader:
             directory / FILE_NAME, _SCHEMA, busy_seconds=0.5, advice=_ADVICE
         )
         self.domains = DomainView(self._database)
+        self.certificates = CertificateView(self._database)
 
     @property
     def moved(self) -> bool:

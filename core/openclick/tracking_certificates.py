@@ -1,0 +1,52 @@
+"""The certificate of a tracking domain, as the sidecar last saw it, and where ACME stands with it.
+
+Pure data; kept in openclick.db, written by the sidecar's `renewals`, read by the command and the
+milter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclick.instants import Instant
+
+
+class CertificateStatus(StrEnum):
+    """Where the certificate of a tracking domain stands."""
+
+    SERVED = "served"
+    EXPIRED = "expired"
+    FAULTY = "faulty"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class TrackingCertificate:
+    """What is known of one name.
+
+    `serves_https` tells whether the sidecar can serve https for it.  `not_after_at` is None where
+    there is no certificate; `file_fault` is why its file cannot be used.  `by_acme` tells whether
+    we obtained it.  `failures` counts orders that failed one after another; the failure is the last
+    one's.
+    """
+
+    name: str
+    serves_https: bool = False
+    not_before_at: Instant | None = None
+    not_after_at: Instant | None = None
+    by_acme: bool = False
+    file_fault: str = ""
+    failures: int = 0
+    attempted_at: Instant | None = None
+    next_attempt_at: Instant | None = None
+    failure_code: str = ""
+    failure_message: str = ""
+
+    def status(self, now: Instant) -> CertificateStatus:
+        """Return the state that the command shows."""
+        if self.not_after_at is None:
+            return CertificateStatus.FAULTY if self.file_fault else CertificateStatus.MISSING
+        if now >= self.not_after_at:
+            return CertificateStatus.EXPIRED
+        return CertificateStatus.SERVED

@@ -1,0 +1,246 @@
+"""Obtains certificates by ACME (RFC 8555), answering HTTP-01 through our own listener.
+
+The only importer of acme and josepy, certbot's libraries, which are optional: they are loaded when
+the first certificate is obtained, and where they are missing that is a fault with a name.  Called
+by `renewals` in a thread of its own: every call may block for as long as the CA takes.
+
+Promises: every fault is an AcmeFault with a stable code and a sentence.  The account's key is made
+once a directory and kept beside the certificates; the account itself is asked for by that key, so
+that nothing else has to be remembered.  Before a CA is asked for anything its clock is compared
+with ours: with a wrong one every certificate looks expired, and a CA counts how many it gives.
+
+Limits: one name a certificate; works with acme 2.1 (Debian 12) and 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from openclick import __version__
+from openclick.instants import SECOND, Instant
+from openclick.tls_settings import AcmeSettings
+from openclick_sidecar.certificates import bundle, new_private_key, signing_request
+from openclick_sidecar.challenges import Challenges
+
+_ANSWER_SECONDS = 30
+_ORDER_SECONDS = 120
+_CLOCK_TOLERANCE_SECONDS = 86_400
+_DAY_SECONDS = 86_400
+_RATE_LIMITED = "urn:ietf:params:acme:error:rateLimited"
+
+
+@dataclass
+class AcmeFault(Exception):
+    """Why there is no certificate: a stable code, and a sentence for people.
+
+    `concerns_all` says that it is not the name's own business: no other name need be tried now.
+    """
+
+    code: str
+    message: str
+    concerns_all: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class AcmeClient:
+    """One CA as the settings name it; `accounts` is the directory of account keys."""
+
+    def __init__(
+        self,
+        settings: AcmeSettings,
+        accounts: Path,
+        challenges: Challenges,
+        now: Callable[[], Instant],
+    ) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._challenges = challenges
+        self._now = now
+
+    def obtain(self, name: str) -> bytes:
+        """Return the content of a certificate file for `name`.  Raises AcmeFault."""
+        with _faults_named(self._settings.directory_url):
+            client = self._client()
+            key = new_private_key()
+            order = client.new_order(signing_request(key, name))
+            offered: list[str] = []
+            try:
+                for authorization in order.authorizations:
+                    self._answer(client, authorization.body, offered)
+                deadline = datetime.now() + timedelta(seconds=_ORDER_SECONDS)  # noqa: DTZ005 - acme's
+                order = client.poll_and_finalize(order, deadline)
+            finally:
+                for token in offered:
+                    self._challenges.withdraw(token)
+        return bundle(order.fullchain_pem.encode("ascii"), key)
+
+    def _client(self) -> Any:
+        """Return acme's client, with an account."""
+        import josepy  # noqa: PLC0415 - optional
+        from acme import client, errors, messages  # noqa: PLC0415
+
+        _quieten()
+        key = josepy.jwk.JWK.load(self._account_key())
+        network = client.ClientNetwork(
+            key,
+            alg=josepy.jwa.ES256,
+            verify_ssl=self._settings.ca_file or True,  # type: ignore[arg-type] # as requests has it
+            user_agent=f"openclick/{__version__}",
+            timeout=_ANSWER_SECONDS,
+        )
+        answer = network.get(self._settings.directory_url)
+        self._compare_clocks(answer.headers.get("Date", ""))
+        directory = messages.Directory.from_json(answer.json())
+        found = client.ClientV2(directory, network)
+        registration = self._registration(messages, directory, key)
+        try:
+            found.new_account(registration)
+        except errors.ConflictError as known:
+            network.account = messages.RegistrationResource(
+                uri=known.location, body=messages.Registration()
+            )
+        return found
+
+    def _registration(self, messages: Any, directory: Any, key: Any) -> Any:
+        settings = self._settings
+        terms = getattr(directory.meta, "terms_of_service", None)
+        if terms and not settings.terms_agreed:
+            raise AcmeFault(
+                "acme_terms",
+                f"the CA asks to agree to {terms}; if you do, set acme.terms_agreed",
+                concerns_all=True,
+            )
+        binding = None
+        if settings.eab_key_id:
+            secret = Path(settings.eab_hmac_file).read_text("ascii").strip()
+            binding = messages.ExternalAccountBinding.from_data(
+                key.public_key(), settings.eab_key_id, secret, directory
+            )
+        return messages.NewRegistration.from_data(
+            email=settings.contact or None,
+            terms_of_service_agreed=settings.terms_agreed,
+            external_account_binding=binding,
+        )
+
+    def _answer(self, client: Any, authorization: Any, offered: list[str]) -> None:
+        """Offer the answer of an authorization's challenge, and tell the CA to look."""
+        from acme import challenges, messages  # noqa: PLC0415 - optional
+
+        if authorization.status == messages.STATUS_VALID:
+            return
+        for challenge in authorization.challenges:
+            if isinstance(challenge.chall, challenges.HTTP01):
+                response, text = challenge.response_and_validation(client.net.key)
+                token = text.partition(".")[0]
+                self._challenges.offer(token, text)
+                offered.append(token)
+                client.answer_challenge(challenge, response)
+                return
+        raise AcmeFault("acme_no_http_01", "the CA offers no HTTP-01 challenge for this name")
+
+    def _compare_clocks(self, date: str) -> None:
+        try:
+            theirs = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return  # without a Date nothing can be said
+        off = self._now() / SECOND - theirs
+        if abs(off) > _CLOCK_TOLERANCE_SECONDS:
+            way = "ahead of" if off > 0 else "behind"
+            raise AcmeFault(
+                "clock_off",
+                f"this machine's clock is {abs(off) / _DAY_SECONDS:.0f} days {way} the CA's; "
+                "need the right time; until then no certificate is ordered",
+                concerns_all=True,
+            )
+
+    def _account_key(self) -> bytes:
+        """Return the key of our account with this CA, in PEM; makes it for a new CA."""
+        digest = hashlib.sha256(self._settings.directory_url.encode("utf-8")).hexdigest()[:16]
+        path = self._accounts / f"{digest}.key"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            self._accounts.mkdir(mode=0o700, exist_ok=True)
+            key = new_private_key()
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(key)
+            return key
+
+
+def _quieten() -> None:
+    """Keep acme's requests, whole bodies of many lines, out of our log."""
+    for name in ("acme", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def _faults_named(url: str) -> Iterator[None]:
+    """Turn whatever the libraries raise into an AcmeFault."""
+    try:
+        import requests.exceptions  # noqa: PLC0415 - optional, acme's
+        from acme import errors, messages  # noqa: PLC0415
+    except ImportError as error:
+        raise AcmeFault(
+            "acme_library_missing",
+            f"{error}; need the library acme: Debian's python3-acme, or acme from PyPI",
+            concerns_all=True,
+        ) from error
+    try:
+        yield
+    except AcmeFault:
+        raise
+    except messages.Error as error:
+        raise _refused(error) from error
+    except errors.ValidationError as error:
+        raise AcmeFault("acme_validation_failed", _reasons(error)) from error
+    except errors.TimeoutError as error:
+        raise AcmeFault("acme_timeout", f"the CA had not decided in {_ORDER_SECONDS} s") from error
+    except errors.Error as error:
+        raise AcmeFault("acme_refused", f"the CA answered: {_text(error)}") from error
+    except OSError as error:
+        if isinstance(error, requests.exceptions.RequestException):
+            raise _unreachable(url, error) from error
+        raise AcmeFault("acme_files", f"a file for ACME: {error}", concerns_all=True) from error
+    except ValueError as error:  # so acme tells of a connection that fails
+        raise _unreachable(url, error) from error
+
+
+def _refused(error: Any) -> AcmeFault:
+    """Return what a problem document says (RFC 8555, 6.7)."""
+    said = f"{error.detail or 'no detail'} [{error.typ}]"
+    if error.typ == _RATE_LIMITED:
+        return AcmeFault("acme_rate_limited", f"the CA says: {said}", concerns_all=True)
+    if error.typ == "urn:ietf:params:acme:error:serverInternal":
+        return AcmeFault("acme_unreachable", f"the CA is at fault: {said}", concerns_all=True)
+    return AcmeFault("acme_refused", f"the CA says: {said}")
+
+
+def _reasons(error: Any) -> str:
+    """Return why names were not found to be ours, as the CA tells it."""
+    said = [
+        f"{authorization.body.identifier.value}: {challenge.error.detail} [{challenge.error.typ}]"
+        for authorization in error.failed_authzrs
+        for challenge in authorization.body.challenges
+        if challenge.error is not None
+    ]
+    return f"the CA could not see that the name is ours: {'; '.join(said) or 'no reason given'}"
+
+
+def _unreachable(url: str, error: Exception) -> AcmeFault:
+    return AcmeFault("acme_unreachable", f"{url}: {_text(error)}", concerns_all=True)
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

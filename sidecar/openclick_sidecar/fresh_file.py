@@ -1,0 +1,44 @@
+"""Puts a file in the place of another, whole and on disk, or not at all.
+
+Called by `renewals`.  The new file is begun before its content is known, so that a directory that
+cannot be written shows before a CA has been asked for anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def fresh_file(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that puts a content at `path`, readable by its owner alone.
+
+    Where it was not called at the end of the block, nothing has changed.  Raises OSError.
+    """
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)  # of a process that was killed
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def place(content: bytes) -> None:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+        os.replace(temporary, path)
+        _sync(path.parent)
+
+    with open(descriptor, "wb") as file:
+        try:
+            yield place
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""All that https needs beside the listener: certificates, their contexts, CAs and their questions.
+
+Made by `service`.  Promise to the verifier and to whoever else asks: `serves` tells at any moment
+whether this sidecar can serve https for a name.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from openclick.instants import now
+from openclick.names import BadName, domain_name
+from openclick.settings import Config
+from openclick.store import Registry, Store
+from openclick_sidecar.acme_client import AcmeClient
+from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick_sidecar.certificate_shelf import CertificateShelf, certificates_directory
+from openclick_sidecar.challenges import Challenges, webroot_directory
+from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.renewals import Renewals
+from openclick_sidecar.tls import TlsContexts
+
+
+def tracking_names(registry: Registry) -> list[str]:
+    """Return the tracking domains that want a certificate."""
+    return [domain.tracking_domain for domain in registry.domains.many_domains()]
+
+
+def pointing_names(registry: Registry) -> list[str]:
+    """Return the tracking domains that were seen to point here."""
+    domains = registry.domains.many_domains()
+    return [domain.tracking_domain for domain in domains if domain.is_verified]
+
+
+class Https:
+    """The parts, put together as the settings have it.
+
+    `speaks_tls` is set once a TLS listener is open.
+    """
+
+    def __init__(self, config: Config, store: Store, counters: HitCounters) -> None:
+        directory = certificates_directory(store, config.tls.certificates_directory)
+        self.speaks_tls = False
+        self._pointing: frozenset[str] = frozenset()
+        self.shelf = CertificateShelf(directory, now)
+        self.contexts = TlsContexts(self.shelf, counters)
+        self.challenges = Challenges(webroot_directory(store, config.tls.acme_webroot))
+        self._acme: AcmeClient | None = None
+        if config.acme.directory_url:
+            self._acme = AcmeClient(config.acme, directory / "accounts", self.challenges, now)
+
+    def serves(self, name: str) -> bool:
+        """Tell whether https can be served for a tracking domain, an A-label in lower case, now."""
+        return self.speaks_tls and self.shelf.serves(name)
+
+    def may_have_certificate(self, name: str) -> bool:
+        """Tell whether a proxy may order a certificate for `name`, as of the last look."""
+        try:
+            return domain_name(name) in self._pointing
+        except BadName:
+            return False
+
+    def renewals(self, bookkeeper: Bookkeeper, reactor: Any) -> Renewals:
+        """Return what keeps the certificates fresh."""
+        return Renewals(
+            self.shelf,
+            bookkeeper,
+            reactor,
+            self._look_up,
+            self.serves,
+            self._acme,
+            now,
+            time.monotonic,
+        )
+
+    def _look_up(self, registry: Registry) -> list[str]:
+        """Return the names for the renewals; keep those that proxies may ask for."""
+        self._pointing = frozenset(pointing_names(registry))
+        return tracking_names(registry)

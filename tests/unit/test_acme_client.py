@@ -1,0 +1,77 @@
+"""ACME without a CA: what is missing, and what the clock says. With a CA: tests/functional."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from openclick.instants import SECOND, now
+from openclick.tls_settings import AcmeSettings
+from openclick_sidecar.acme_client import AcmeClient, AcmeFault
+from openclick_sidecar.challenges import Challenges
+
+NAME = "track.kontor.example"
+DATE = "Fri, 27 Nov 2026 07:00:00 GMT"
+DATE_AT = 1_795_762_800 * SECOND
+DAY = 86_400 * SECOND
+
+
+def client(directory: Path, url: str = "https://[::1]:1/dir", at: int | None = None) -> AcmeClient:
+    """Return a client of a CA that is not there; nothing is dialled where a test does not ask."""
+    settings = AcmeSettings(directory_url=url)
+    clock = now() if at is None else at
+    return AcmeClient(settings, directory / "accounts", Challenges(directory), lambda: clock)
+
+
+def test_the_library_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian only recommends it: the state says which package is needed."""
+    monkeypatch.setitem(sys.modules, "acme", None)
+
+    with pytest.raises(AcmeFault, match="python3-acme") as caught:
+        client(tmp_path).obtain(NAME)
+
+    assert ("acme_library_missing", True) == (caught.value.code, caught.value.concerns_all)
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [(400, "400 days ahead of"), (-400, "400 days behind"), (2, "2 days ahead of")],
+)
+def test_a_clock_that_is_off(tmp_path: Path, days: int, says: str) -> None:
+    """Nothing is ordered: with 400 days off, whatever a CA gives would look expired."""
+    with pytest.raises(AcmeFault, match=says) as caught:
+        client(tmp_path, at=DATE_AT + days * DAY)._compare_clocks(DATE)
+
+    assert ("clock_off", True) == (caught.value.code, caught.value.concerns_all)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 99 Nov 2026 07:00:00 GMT"])
+def test_a_ca_without_a_usable_date(tmp_path: Path, date: str) -> None:
+    """Says nothing about the clock."""
+    client(tmp_path, at=DATE_AT + 400 * DAY)._compare_clocks(date)
+
+
+def test_a_clock_that_is_right(tmp_path: Path) -> None:
+    """Hours off are the time zone of somebody's BIOS, and harm nothing here."""
+    client(tmp_path, at=DATE_AT + DAY // 2)._compare_clocks(DATE)
+
+
+def test_the_account_key_is_made_once_a_directory(tmp_path: Path) -> None:
+    """Another CA gets another one: an account is nothing that CAs should compare."""
+    first, other = client(tmp_path), client(tmp_path, "https://other.example/dir")
+
+    keys = [first._account_key(), first._account_key(), other._account_key()]
+
+    assert keys[0] == keys[1] != keys[2]
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in (tmp_path / "accounts").iterdir()}
+    assert 0o700 == (tmp_path / "accounts").stat().st_mode & 0o777
+
+
+def test_a_directory_that_refuses(tmp_path: Path) -> None:
+    """Is told with its URL, and concerns all names."""
+    pytest.importorskip("acme")
+
+    with pytest.raises(AcmeFault, match=r"https://127\.0\.0\.1:1/dir") as caught:
+        client(tmp_path, "https://127.0.0.1:1/dir").obtain(NAME)
+
+    assert ("acme_unreachable", True) == (caught.value.code, caught.value.concerns_all)
