@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn
 
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -107,7 +108,7 @@ class Poster:
     async def _exchange(self, url: str, body: bytes, fields: dict[str, str]) -> Reply:
         # A client of its own, because it keeps the cookies that it is given.
         response = await HTTPClient(self._agent).post(
-            url,
+            _AsWritten.from_text(url),
             data=body,
             headers=Headers({k: [v] for k, v in fields.items()}),
             allow_redirects=False,
@@ -123,6 +124,14 @@ class Poster:
             _outcome_of_status(response.code),
             retry_after.decode("latin-1") if retry_after is not None else None,
         )
+
+
+class _AsWritten(EncodedURL):
+    """A URL that is sent as it stands: treq would take an IPv6 address for a name, and fail."""
+
+    def to_uri(self) -> EncodedURL:
+        """Return the URL, which was written as a URI when the webhook was added."""
+        return self
 
 
 @implementer(IAgent)

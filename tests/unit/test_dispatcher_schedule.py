@@ -1,0 +1,263 @@
+"""The dispatcher over days, under a clock that is handed in: the list, the circuit, Retry-After."""
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from openclick.instants import SECOND, Instant
+from openclick.settings import WebhookSettings
+from openclick.store import Registry, Store, StoreFault, open_store
+from openclick.webhook_actions import rotate_secret
+from openclick.webhooks import DeliveryReport, DeliveryState, WebhookStatus
+from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick_sidecar.dispatcher import Dispatcher
+from openclick_sidecar.post import PostOutcome, Reply
+from support.signatures import verify_signature
+from unit.memory_net import turn
+from unit.samples import NOW, SECRET, a_webhook, log_events
+
+OK = Reply(204, "", "", PostOutcome.ACCEPTED)
+OOPS = Reply(500, "answered 500", "", PostOutcome.SERVER_ERROR)
+MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
+LIST = [0, 5, 65, 365, 2165, 9365, 27_365, 63_365, 106_565, 149_765, 192_965, 236_165]
+"""Seconds after the first attempt: the sums of DESIGN 7's list, then every 12 hours."""
+
+
+@dataclass
+class Endpoint:
+    """Takes the dispatcher's POSTs in place of the network; `refuses` are batches that it fails."""
+
+    posts: list[tuple[Instant, str, dict[str, str], bytes]] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+    reply: Reply = OOPS
+    now: Instant = NOW
+
+    async def post(self, _url: str, body: bytes, fields: dict[str, str]) -> Reply:
+        """Keep the POST, and answer."""
+        batch_id = json.loads(body)["batch_id"]
+        self.posts.append((self.now, batch_id, fields, body))
+        return self.reply if batch_id in self.refuses or not self.refuses else OK
+
+    def times_of(self, batch_id: str) -> list[int]:
+        """Return when a batch was posted, in seconds from the beginning."""
+        return [(at - NOW) // SECOND for at, posted, *_ in self.posts if posted == batch_id]
+
+
+class Days:
+    """The dispatcher on a real store; time moves by `until` alone."""
+
+    def __init__(self, store: Store) -> None:
+        self.endpoint = Endpoint()
+        self.bookkeeper = Bookkeeper(store, reactor)
+        numbers = itertools.count(1)
+        self.dispatcher = Dispatcher(
+            self.bookkeeper,
+            self.endpoint,  # type: ignore[arg-type]
+            WebhookSettings(),
+            now=lambda: self.endpoint.now,
+            random=lambda: 0.5,
+            new_batch_id=lambda: f"{next(numbers):032x}",
+        )
+
+    async def log(self, first: int, count: int = 1) -> None:
+        """Make events."""
+        await self.bookkeeper.run(
+            lambda registry: log_events(registry, range(first, first + count))
+        )
+
+    async def at(self, instant: Instant) -> None:
+        """Let it be `instant`, and the dispatcher come to rest."""
+        self.endpoint.now = instant
+        await self.dispatcher.tick()
+        while self.dispatcher._under_way:
+            await turn()
+
+    async def reports(self) -> list[DeliveryReport]:
+        """Return the deliveries, oldest first."""
+        found: list[DeliveryReport] = await self.bookkeeper.run(
+            lambda registry: registry.delivery_desk.many_reports("wh_1", None, 1000)
+        )
+        return found[::-1]
+
+    async def status(self) -> WebhookStatus:
+        """Return the webhook's."""
+        webhook = await self.bookkeeper.run(lambda r: r.webhooks.one_webhook("wh_1"))
+        return webhook.status
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> Iterator[Days]:
+    """Return a dispatcher with one webhook."""
+    made = Days(open_store(f"sqlite:{tmp_path}"))
+    made.bookkeeper.start()
+    pytest_twisted.blockon(made.bookkeeper.run(_add_webhook))
+    yield made
+    made.bookkeeper.stop()
+
+
+def _add_webhook(registry: Registry) -> None:
+    registry.webhooks.add(a_webhook())
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_whole_schedule(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    """Twelve attempts in three days, while others succeed; then it stands in the list."""
+    poison = f"{1:032x}"
+    days.endpoint.refuses = {poison}
+    numbers = itertools.count(2)
+    await days.log(1)
+
+    with caplog.at_level(logging.WARNING):
+        for seconds in LIST:
+            for before in (-1, 0):  # a second early nothing is tried
+                await days.at(NOW + (seconds + before) * SECOND)
+            await days.log(next(numbers))
+            await days.at(NOW + seconds * SECOND)
+        for later in (12, 24, 1000):
+            await days.at(NOW + 236_165 * SECOND + later * HOUR)
+
+    assert LIST == days.endpoint.times_of(poison)
+    bodies = [body for _, batch, _, body in days.endpoint.posts if batch == poison]
+    assert 1 == len({json.dumps(json.loads(body)["events"]) for body in bodies})
+    for at, _, fields, body in days.endpoint.posts:
+        verify_signature(SECRET, fields["Anypost-Signature"], body, at // SECOND)
+    states = [report.delivery.state for report in await days.reports()]
+    assert [DeliveryState.ABANDONED] + [DeliveryState.DELIVERED] * 12 == states
+    assert f"{poison}: abandoned webhook=wh_1 events=1 attempt=12 status=500" in caplog.text
+    assert await days.status() is WebhookStatus.ACTIVE
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_circuit(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    """Ten failures open it; one probe a minute, the oldest; a success sends all that waited."""
+    await days.log(1, 250)
+    at = NOW
+    while await days.status() is WebhookStatus.ACTIVE:
+        await days.at(at)
+        at += 5 * SECOND
+    opened_at = days.endpoint.now
+    assert len(days.endpoint.posts) in range(10, 13)  # those under way then came to their end
+    before = [report.delivery for report in await days.reports()]
+    days.endpoint.posts.clear()
+
+    await days.log(1001, 100)
+    for seconds in range(0, 600, 5):
+        await days.at(opened_at + seconds * SECOND)
+    probes = list(days.endpoint.posts)
+    after = [report.delivery for report in await days.reports()][: len(before)]
+    days.endpoint.reply = OK
+    with caplog.at_level(logging.INFO):
+        await days.at(opened_at + 600 * SECOND)
+
+    assert [60 * n for n in range(1, 10)] == [(p[0] - opened_at) // SECOND for p in probes]
+    assert {f"{1:032x}"} == {batch for _, batch, *_ in probes}
+    assert [(d.place, d.waited_seconds) for d in before] == [
+        (d.place, d.waited_seconds) for d in after
+    ]
+    assert {DeliveryState.DELIVERED} == {r.delivery.state for r in await days.reports()}
+    assert 350 == sum(report.event_count for report in await days.reports())
+    assert await days.status() is WebhookStatus.ACTIVE
+    assert "wh_1: circuit closed, deliveries go on" in caplog.text
+
+
+@pytest_twisted.ensureDeferred
+async def test_three_days_stand_still_while_the_circuit_is_open(days: Days) -> None:
+    """A delivery that is alone is probed for ten days, and then it is delivered."""
+    await days.log(1)
+    for seconds in LIST[:10]:
+        await days.at(NOW + seconds * SECOND)
+    assert await days.status() is WebhookStatus.CIRCUIT_DISABLED
+
+    for day in range(2, 12):
+        await days.at(NOW + day * DAY)
+    (waiting,) = await days.reports()
+    days.endpoint.reply = OK
+    await days.at(NOW + 12 * DAY)
+
+    assert (DeliveryState.PENDING, 10) == (waiting.delivery.state, waiting.delivery.place)
+    assert [DeliveryState.DELIVERED] == [r.delivery.state for r in await days.reports()]
+    assert 21 == len(days.endpoint.posts)
+
+
+@pytest_twisted.ensureDeferred
+async def test_retry_after_pauses_the_webhook(days: Days) -> None:
+    """Neither this delivery nor another is posted before its time."""
+    days.endpoint.reply = Reply(
+        429, "answered 429", "", PostOutcome.CLIENT_ERROR, retry_after="3600"
+    )
+    await days.log(1)
+    await days.at(NOW)
+    days.endpoint.reply = OK
+
+    await days.log(2)
+    await days.at(NOW + HOUR - 1)
+    assert 1 == len(days.endpoint.posts)
+    await days.at(NOW + HOUR)
+
+    assert 3 == len(days.endpoint.posts)
+    assert {DeliveryState.DELIVERED} == {r.delivery.state for r in await days.reports()}
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_secrets_sign_after_a_rotation(days: Days) -> None:
+    """For 24 hours, and then the new one alone."""
+    new = await days.bookkeeper.run(lambda r: rotate_secret(r, NOW, os.urandom, "wh_1").secret)
+    days.endpoint.reply = OK
+
+    for number, at in enumerate((NOW, NOW + DAY - 1, NOW + DAY), start=1):
+        await days.log(number)
+        await days.at(at)
+
+    counts = [fields["Anypost-Signature"].count("v1=") for _, _, fields, _ in days.endpoint.posts]
+    standard = [len(fields["webhook-signature"].split()) for _, _, fields, _ in days.endpoint.posts]
+    assert [2, 2, 1] == counts == standard
+    for at, _, fields, body in days.endpoint.posts[:2]:
+        for secret in (SECRET, new):
+            verify_signature(secret, fields["Anypost-Signature"], body, at // SECOND)
+
+
+@pytest_twisted.ensureDeferred
+async def test_410_abandons_what_is_pending(days: Days, caplog: pytest.LogCaptureFixture) -> None:
+    """The webhook is disabled, and the log says why."""
+    days.endpoint.reply = Reply(410, "answered 410", "", PostOutcome.CLIENT_ERROR)
+    await days.log(1, 900)
+
+    await days.at(NOW)
+
+    assert await days.status() is WebhookStatus.DISABLED
+    assert {DeliveryState.ABANDONED} == {r.delivery.state for r in await days.reports()}
+    assert "wh_1: disabled, its events are skipped" in caplog.text
+    assert len(days.endpoint.posts) <= 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_end_that_cannot_be_written_is_written_later(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is posted once, although the store had a fault in between."""
+    days.endpoint.reply = OK
+    await days.log(1)
+    real, calls = Dispatcher._round, itertools.count()
+
+    def faulty(self: Dispatcher, *args: object) -> object:
+        if next(calls) == 1:
+            raise StoreFault("openclick.db: disk is full")
+        return real(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Dispatcher, "_round", faulty)
+    await days.dispatcher.tick()
+    while days.dispatcher._fault == "":
+        await turn()
+
+    await days.at(NOW + SECOND)
+
+    assert 1 == len(days.endpoint.posts)
+    assert [DeliveryState.DELIVERED] == [r.delivery.state for r in await days.reports()]
