@@ -80,15 +80,7 @@ class Sidecar:
         self._room = WaitingRoom()
         self._counters = HitCounters()
         self._https = Https(config, store, self._counters)
-        self._site = TrackingSite(
-            self._keys,
-            HitsOfATurn(self._recorder, lambda call: reactor.callLater(0, call)),
-            now,
-            RandomBytes(os.urandom).take,
-            self._room,
-            self._counters,
-            self._https.challenges.page,
-        )
+        self._site = self._tracking_site()
         self._clients = ClientAddresses(config.sidecar.trusted_proxies)
         self._admission = self._caps()
         self._factory = HitFactory(
@@ -154,6 +146,17 @@ class Sidecar:
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
         log.info(line("sidecar", "stopped"))
+
+    def _tracking_site(self) -> TrackingSite:
+        return TrackingSite(
+            self._keys,
+            HitsOfATurn(self._recorder, lambda call: self._reactor.callLater(0, call)),
+            now,
+            RandomBytes(os.urandom).take,
+            self._room,
+            self._counters,
+            self._https.challenges.page,
+        )
 
     def _periodic(self) -> list[tuple[LoopingCall, float]]:
         """Return what is called again and again, with the seconds in between."""
