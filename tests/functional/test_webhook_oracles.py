@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from support.installation import Installation
-from support.webhook_books import log_events, oracles_accept
+from support.webhook_books import log_events
+from support.webhook_oracles import oracles_accept
 from support.webhook_receiver import ReceivedPost, WebhookReceiver
 
 BATCHES = 30
