@@ -6,6 +6,7 @@ Who calls: run.  A figure that is changed here is changed in README.md beside it
 from __future__ import annotations
 
 from bench.commits import MilterCommits
+from bench.deliveries import DeliveryRate
 from bench.endurance import Endurance
 from bench.figure import Beside, Figure, Target, between, each_against
 from bench.hits import CPU, P99, HitRate, point
@@ -192,5 +193,23 @@ FIGURES = (
         unit="µs",
         experiment=StoredHits,
         cases=between("stored", "none"),
+    ),
+    Figure(
+        name="webhooks",
+        measured="events delivered to one local endpoint, in batches",
+        anchor="durable hits taken in, keep-alive",
+        target=Target(2.0, at_least=True),
+        unit="a second",
+        experiment=DeliveryRate,
+        cases=between("alone", "hits"),
+    ),
+    Figure(
+        name="webhooks-hanging",
+        measured="events delivered to a healthy endpoint while another one hangs",
+        anchor="without the other one",
+        target=Target(0.9, at_least=True),
+        unit="events/s",
+        experiment=DeliveryRate,
+        cases=between("beside", "alone"),
     ),
 )

@@ -1,10 +1,11 @@
 """Our side of the hit path: the real sidecar, with keys, links and message rows, without a Postfix.
 
-Who calls: `hits`, `commits`, `stored_hits`.  Promises: the process is the one that an admin starts,
-under its own user; the links are sealed with the installation's key, an open and a click for each
-message, and each message has its row and two recipients, so that every hit becomes an event (the
-judge's rules against bursts and repeats do not apply).  Limits: no webhook is set up, so events
-are stored and not sent.
+Who calls: `hits`, `commits`, `stored_hits`, `deliveries`.  Promises: the process is the one that an
+admin starts, under its own user; the links are sealed with the installation's key, an open and a
+click for each message, and each message has its row and two recipients, so that every hit becomes
+an event (the judge's rules against bursts and repeats do not apply).
+
+Limits: events are stored and not sent, unless a webhook is added.
 """
 
 from __future__ import annotations
@@ -112,6 +113,10 @@ class Tracker:
             for path in self.state.glob(f"{name}*"):
                 path.unlink()
         self._installation.init()
+
+    def add_webhook(self, url: str) -> None:
+        """Add a webhook, until the store is made afresh.  The sidecar need not run."""
+        self._installation.openclick("webhook", "add", url)
 
     @contextmanager
     def serving(self) -> Iterator[Server]:

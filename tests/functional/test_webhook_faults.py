@@ -25,7 +25,8 @@ from support.rude_endpoint import (
     resetting,
     trickling,
 )
-from support.webhook_books import log_events, oracles_accept
+from support.webhook_books import log_events
+from support.webhook_oracles import oracles_accept
 from support.webhook_receiver import WebhookReceiver
 
 HOST = "hooks.kontor.example"
