@@ -31,6 +31,7 @@ _SUBCOMMANDS = {
     "explain": ("openclick_admin.explain", "What was done, or would be, and why."),
     "instrument": ("openclick_admin.instrument", "Try instrumenting on one message, offline."),
     "store": ("openclick_admin.store", "Check the store, back it up, migrate it."),
+    "apikey": ("openclick_admin.apikey", "Keys of the HTTP API."),
     "keys": ("openclick_admin.keys", "The keys that seal tracking links."),
 }
 

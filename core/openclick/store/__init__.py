@@ -19,6 +19,7 @@ from pathlib import Path
 from openclick.instants import Instant
 from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.database import BUSY_SECONDS
+from openclick.store.event_search import EventQuery, FoundEvent
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
     StoreBusy,
@@ -43,7 +44,9 @@ from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wre
 
 __all__ = [
     "FIRST_CURSOR",
+    "EventQuery",
     "FileReport",
+    "FoundEvent",
     "Heartbeat",
     "HitLog",
     "HitReader",

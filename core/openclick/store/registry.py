@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclick.store.api_keys import ApiKeyBook, ApiKeyView
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.domains import DomainBook, DomainView
+from openclick.store.event_search import EventSearch
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
+from openclick.store.sends import SendBook
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
@@ -39,6 +42,8 @@ class Registry:
         self.events = EventLog(self._database)
         self.deliveries = DeliveryBook(self._database)
         self.retention = Retention(self._database)
+        self.api_keys = ApiKeyBook(self._database)
+        self.sends = SendBook(self._database)
 
     @property
     def moved(self) -> bool:
@@ -51,13 +56,15 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: the domains for the milter, the judge's cursor for the recorder."""
+    """Read-only: domains for the milter, the judge's cursor for the recorder, all for the API."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
             directory / FILE_NAME, _SCHEMA, busy_seconds=0.5, advice=_ADVICE
         )
         self.domains = DomainView(self._database)
+        self.api_keys = ApiKeyView(self._database)
+        self.event_search = EventSearch(self._database)
 
     @property
     def moved(self) -> bool:
