@@ -55,7 +55,14 @@ class FirstAnswer:
     body: bytes
 
 
-SendNote = Claim | Acceptance | FirstAnswer
+@dataclass(frozen=True)
+class Withdrawal:
+    """A claim came to nothing: Postfix has nothing of it, and its name is free again."""
+
+    name: tuple[str, str]
+
+
+SendNote = Claim | Acceptance | FirstAnswer | Withdrawal
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from openclick.sends import KEPT, Acceptance, Claim, Claimed, FirstAnswer
+from openclick.sends import KEPT, Acceptance, Claim, Claimed, FirstAnswer, Withdrawal
 from openclick.store import open_store
 from openclick.store.sends import SendBook
 
@@ -78,6 +78,15 @@ def test_a_day_later(sends: SendBook, later: int, is_new: bool) -> None:
 
     assert claimed is not None
     assert (claimed.answer is None) is is_new
+
+
+def test_a_withdrawn_claim(sends: SendBook) -> None:
+    """Nothing came of it: its name may be used for something else."""
+    sends.write([CLAIM, Withdrawal(CLAIM.name)])
+
+    [claimed] = sends.write([replace(CLAIM, digest=b"e" * 32)])
+
+    assert claimed == Claimed(False, None, IDS, frozenset(), 1_000)
 
 
 def test_old_claims_are_swept(sends: SendBook) -> None:

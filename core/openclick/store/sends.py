@@ -47,12 +47,14 @@ def _write(connection: sqlite3.Connection, note: SendNote) -> Claimed | None:
             "WHERE key_id = ? AND idempotency_key = ? AND entry = ?",
             (note.accepted_at, *note.name, note.entry),
         )
-    else:
+    elif isinstance(note, FirstAnswer):
         connection.execute(
             "UPDATE idempotency_keys SET status_code = ?, body = ? "
             "WHERE key_id = ? AND idempotency_key = ?",
             (note.status_code, note.body, *note.name),
         )
+    else:
+        _forget(connection, note.name)
     return None
 
 
@@ -61,13 +63,17 @@ def _claim(connection: sqlite3.Connection, claim: Claim) -> Claimed:
         "SELECT * FROM idempotency_keys WHERE key_id = ? AND idempotency_key = ?", claim.name
     ).fetchone()
     if row is not None and row["claimed_at"] <= claim.claimed_at - KEPT:
-        connection.execute(
-            "DELETE FROM idempotency_keys WHERE key_id = ? AND idempotency_key = ?", claim.name
-        )
+        _forget(connection, claim.name)
         row = None
     if row is None:
         return _claimed_anew(connection, claim)
     return _claimed_before(connection, row, claim)
+
+
+def _forget(connection: sqlite3.Connection, name: tuple[str, str]) -> None:
+    connection.execute(
+        "DELETE FROM idempotency_keys WHERE key_id = ? AND idempotency_key = ?", name
+    )
 
 
 def _claimed_anew(connection: sqlite3.Connection, claim: Claim) -> Claimed:
