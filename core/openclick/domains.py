@@ -33,8 +33,8 @@ class VerificationFailure:
 class SendingDomain:
     """One added domain.
 
-    `subdomain` is the prefix of its tracking domain, relative to `name`.  `verified_at` is when the
-    last check succeeded, None while the tracking domain is not verified.
+    `subdomain` is the prefix of its tracking domain, relative to `name`; empty for none.
+    `verified_at` is when the last check succeeded, None while the tracking domain is not verified.
     """
 
     domain_id: str
@@ -49,8 +49,8 @@ class SendingDomain:
 
     @property
     def tracking_domain(self) -> str:
-        """The host name that tracking links of this domain carry."""
-        return f"{self.subdomain}.{self.name}"
+        """The host name that tracking links of this domain carry; empty without a subdomain."""
+        return f"{self.subdomain}.{self.name}" if self.subdomain else ""
 
     @property
     def is_verified(self) -> bool:

@@ -52,6 +52,14 @@ class Webhook:
     secret: str
     status: WebhookStatus
     created_at: Instant
+    previous_secret: str | None = None
+    previous_secret_expires_at: Instant | None = None
+    last_delivery_at: Instant | None = None
+
+    def is_rotating(self, now: Instant) -> bool:
+        """Tell whether the last rotation is not a day old."""
+        expires_at = self.previous_secret_expires_at
+        return expires_at is not None and now < expires_at
 
 
 class DeliveryState(StrEnum):

@@ -117,7 +117,7 @@ class Sidecar:
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
             (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
         ]
-        self._api = Api(config, store, self._keys, self._bookkeeper, reactor)
+        self._api = Api(config, store, self._keys, self._bookkeeper, self._poster, reactor)
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:

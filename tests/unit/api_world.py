@@ -23,7 +23,8 @@ from openclick.settings import Config
 from openclick.store import Store, open_store
 from openclick_sidecar.api.service import Api
 from openclick_sidecar.bookkeeper import Bookkeeper
-from unit.memory_net import until
+from openclick_sidecar.post import Poster
+from unit.memory_net import MemoryNet, until
 from unit.samples import NOW
 
 SECRET = "ap_secret"
@@ -56,7 +57,10 @@ class ApiWorld:
         self.add_key(SECRET)
         self.bookkeeper = Bookkeeper(self.store, reactor)
         keys = KeyDirectory(str(directory), lambda: 0.0)
-        self.api = Api(config or Config(), self.store, keys, self.bookkeeper, reactor)
+        config = config or Config()
+        self.net = MemoryNet()
+        poster = Poster(self.net, 5)
+        self.api = Api(config, self.store, keys, self.bookkeeper, poster, reactor)
         self.bookkeeper.start()
         self.api.start_threads()
 

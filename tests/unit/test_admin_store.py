@@ -370,7 +370,7 @@ def test_files_are_brought_to_the_newest_schema(openclick: CommandLine) -> None:
     done = openclick("store", "migrate")
 
     assert 0 == done.status, done.err
-    assert "openclick.db: schema 4\nhits.db: schema 1 -> 2\nmessages.db: schema 2\n" == done.text
+    assert "openclick.db: schema 5\nhits.db: schema 1 -> 2\nmessages.db: schema 2\n" == done.text
     assert 0 == openclick("store", "check").status
 
 

@@ -33,6 +33,14 @@ class DomainView:
             row = connection.execute("SELECT * FROM domains WHERE name = ?", (name,)).fetchone()
         return _from_row(row) if row else None
 
+    def maybe_domain_by_id(self, domain_id: str) -> SendingDomain | None:
+        """Return the domain with this id, or None where there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT * FROM domains WHERE domain_id = ?", (domain_id,)
+            ).fetchone()
+        return _from_row(row) if row else None
+
 
 class DomainBook(DomainView):
     """What the sidecar and the command write; every change makes the generation grow."""
@@ -54,6 +62,35 @@ class DomainBook(DomainView):
             )
             if cursor.rowcount == 1:
                 _grow_generation(connection)
+            return cursor.rowcount == 1
+
+    def update(self, domain: SendingDomain, updated_at: Instant) -> bool:
+        """Write the defaults and the subdomain of a domain; False where it is not there any more.
+
+        With another subdomain it is another tracking domain, of which nothing is known yet.
+        """
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "UPDATE domains SET opens_enabled = ?, clicks_enabled = ?, "
+                "verified_at = CASE WHEN subdomain = ? THEN verified_at END, "
+                "failure_code = CASE WHEN subdomain = ? THEN failure_code END, "
+                "failure_message = CASE WHEN subdomain = ? THEN failure_message END, "
+                "subdomain = ? WHERE domain_id = ?",
+                (
+                    domain.opens_enabled,
+                    domain.clicks_enabled,
+                    *[domain.subdomain] * 4,
+                    domain.domain_id,
+                ),
+            )
+            _grow_generation(connection)
+            return cursor.rowcount == 1
+
+    def remove(self, domain_id: str) -> bool:
+        """Remove a domain; return False where it is not there any more."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute("DELETE FROM domains WHERE domain_id = ?", (domain_id,))
+            _grow_generation(connection)
             return cursor.rowcount == 1
 
     def record_verified(self, name: str, checked_at: Instant) -> None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from openclick.api_keys import ApiKey, Permissions
 from openclick.logs import line
@@ -74,7 +75,7 @@ class Route:
     def match(self, path: str) -> tuple[str, ...] | None:
         """Return the values in `path`, None where it is another path."""
         found = re.fullmatch(re.sub(r"\{\w+\}", "([^/]+)", self.path), path)
-        return found.groups() if found else None
+        return tuple(map(unquote, found.groups())) if found else None
 
 
 @dataclass

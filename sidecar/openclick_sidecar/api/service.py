@@ -21,7 +21,10 @@ from openclick.keys import KeyDirectory
 from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Store
+from openclick.webhook_actions import url_rules
 from openclick_sidecar.api.batch import Batch
+from openclick_sidecar.api.domain_check import DomainCheck
+from openclick_sidecar.api.domains import Domains
 from openclick_sidecar.api.email import Email
 from openclick_sidecar.api.events import Events
 from openclick_sidecar.api.gate import Gate
@@ -33,11 +36,13 @@ from openclick_sidecar.api.sending import Sending
 from openclick_sidecar.api.site import ApiSite
 from openclick_sidecar.api.submitter import Submitter
 from openclick_sidecar.api.tls import with_tls
+from openclick_sidecar.api.webhooks import Webhooks
 from openclick_sidecar.api.whoami import Whoami
 from openclick_sidecar.api.workshop import Workshop
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.listeners import bind
 from openclick_sidecar.patience import done_within
+from openclick_sidecar.post import Poster
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +61,13 @@ class Api:
         store: Store,
         keys: KeyDirectory,
         bookkeeper: Bookkeeper,
+        poster: Poster,
         reactor: Any,
     ) -> None:
         self._settings = config.api
+        self._config = config
+        self._bookkeeper = bookkeeper
+        self._poster = poster
         self._reactor = reactor
         self._room = ReadingRoom(store, reactor)
         hello = config.sidecar.public_hostname or "localhost"
@@ -83,7 +92,12 @@ class Api:
     def _all_routes(self, installation: str) -> Sequence[Route]:
         domains = KnownDomains(self._room, time.monotonic)
         workshop = Workshop(self._reactor)
+        host = self._config.sidecar.public_hostname
+        check = DomainCheck(self._config)
+        rules = url_rules(self._config.webhooks)
         return (
+            *Domains(self._bookkeeper, check, host, now, self._reactor).routes(),
+            *Webhooks(self._bookkeeper, self._poster, rules, now, os.urandom).routes(),
             *Whoami(installation).routes(),
             *Events(self._room, now).routes(),
             *Email(self._sending, domains, workshop).routes(),
