@@ -26,7 +26,7 @@ from openclick_sidecar.api.email import refusal
 from openclick_sidecar.api.faults import ApiFault, unavailable
 from openclick_sidecar.api.fields import Fields, Problems, read_object
 from openclick_sidecar.api.known_domains import KnownDomains
-from openclick_sidecar.api.outgoing import EmailReader, OutgoingEmail
+from openclick_sidecar.api.outgoing import FIELD_NAMES, EmailReader, OutgoingEmail
 from openclick_sidecar.api.router import Call, Route
 from openclick_sidecar.api.sending import Send, Sending
 from openclick_sidecar.api.submitter import Refused, Unavailable
@@ -79,8 +79,11 @@ class Batch:
         defaults = fields.raw("defaults")
         if defaults is not None and not isinstance(defaults, dict):
             fields.wrong("defaults", "need an object")
-        elif defaults and "to" in defaults:
-            fields.wrong("defaults.to", "recipients are each entry's own")
+        for name in defaults if isinstance(defaults, dict) else ():
+            if name == "to":
+                fields.wrong("defaults.to", "recipients are each entry's own")
+            elif name not in FIELD_NAMES:
+                fields.wrong(f"defaults.{name[:64]}", "there is no such field")
         fields.end()
         problems.check()
         reader = EmailReader(self.sending.header_prefix)

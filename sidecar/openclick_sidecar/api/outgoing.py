@@ -42,6 +42,13 @@ _NO_USE = {
     "unsubscribe": "OpenClick has no unsubscribe pages: put your own into List-Unsubscribe",
     "ip_pool": "OpenClick has no IP pools",
 }
+FIELD_NAMES = frozenset(
+    [
+        *("from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "tracking"),
+        *("tags", "topic", "campaign", "headers", "attachments", *_NO_USE),
+    ]
+)
+"""Every field that an email may have, or is told that it may not have."""
 # The platform's own, and what a receiver takes for another server's word.
 _OURS = re.compile(
     r"(?:from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|received.*|"
