@@ -5,6 +5,8 @@ Who calls: run.  A figure that is changed here is changed in README.md beside it
 
 from __future__ import annotations
 
+from bench.api_email import ApiEmail
+from bench.api_events import ApiEvents, by_filter
 from bench.commits import MilterCommits
 from bench.endurance import Endurance
 from bench.figure import Beside, Figure, Target, between, each_against
@@ -192,5 +194,23 @@ FIGURES = (
         unit="µs",
         experiment=StoredHits,
         cases=between("stored", "none"),
+    ),
+    Figure(
+        name="api-email",
+        measured="email requests through the HTTP API: 50 KB, tracked, 10 connections",
+        anchor="the same messages by smtplib straight to Postfix",
+        target=Target(0.5, at_least=True),
+        unit="messages/s",
+        experiment=ApiEmail,
+        cases=between("api", "smtplib"),
+    ),
+    Figure(
+        name="api-events",
+        measured="a page of 100 events by each filter with 1,000,000 stored",
+        anchor="with 10,000 stored",
+        target=Target(2.0, at_least=False),
+        unit="µs",
+        experiment=ApiEvents,
+        cases=by_filter,
     ),
 )
