@@ -5,6 +5,8 @@ Who calls: run.  A figure that is changed here is changed in README.md beside it
 
 from __future__ import annotations
 
+from bench.api_email import ApiEmail
+from bench.api_events import ApiEvents, by_filter
 from bench.commits import MilterCommits
 from bench.deliveries import DeliveryRate
 from bench.endurance import Endurance
@@ -211,5 +213,23 @@ FIGURES = (
         unit="events/s",
         experiment=DeliveryRate,
         cases=between("beside", "alone"),
+    ),
+    Figure(
+        name="api-email",
+        measured="email requests through the HTTP API: 50 KB, tracked, 10 connections",
+        anchor="the same messages by smtplib straight to Postfix",
+        target=Target(0.5, at_least=True),
+        unit="messages/s",
+        experiment=ApiEmail,
+        cases=between("api", "smtplib"),
+    ),
+    Figure(
+        name="api-events",
+        measured="a page of 100 events by each filter with 1,000,000 stored",
+        anchor="with 10,000 stored",
+        target=Target(2.0, at_least=False),
+        unit="µs",
+        experiment=ApiEvents,
+        cases=by_filter,
     ),
 )

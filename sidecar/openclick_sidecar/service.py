@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -25,6 +25,7 @@ from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
 from openclick_sidecar import backlog, dispatcher, judging, renewals, retention
 from openclick_sidecar.admission import Admission
+from openclick_sidecar.api.service import Api
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.client_address import ClientAddresses
@@ -113,10 +114,14 @@ class Sidecar:
         self._backlog = backlog.BacklogWatch(self._bookkeeper)
         self._renewals = self._https.renewals(self._bookkeeper, reactor)
         self._loops = self._periodic()
+        self._api = Api(
+            config, store, self._keys, self._bookkeeper, self._posting.poster, reactor
+        )
         self._add_watchdog()
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
+        self._api.start()
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
         self._https.speaks_tls = self._listeners.speaks_tls
         self._recorder.start()
@@ -134,7 +139,8 @@ class Sidecar:
         notify("STOPPING=1")
         for port in self._listeners.ports:
             await maybeDeferred(port.stopListening)
-        await self._drain()
+        ending = [self._drain(), self._api.stop()]
+        await gatherResults([Deferred.fromCoroutine(each) for each in ending])
         for loop, _ in self._loops:
             if loop.running:
                 loop.stop()

@@ -17,6 +17,7 @@ import pytest
 
 from openclick.keys import KeyDirectory, load_keys, rotate_keys
 from openclick.messages import Labels, LinkRecord, Message, Outcome
+from openclick.sealed_ids import sealed_header
 from openclick.settings import Config, LinkSettings, MilterSettings
 from openclick.store import Store, open_store
 from openclick.tokens import Kind
@@ -24,7 +25,6 @@ from openclick_milter.controls import Removal
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
-from openclick_milter.identity import sealed_header
 from openclick_milter.minter import TokenMinter
 from openclick_milter.recorder import MessageRecorder
 from openclick_milter.rows import MessageRows

@@ -20,6 +20,7 @@ from openclick.instants import Instant
 from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.database import BUSY_SECONDS
 from openclick.store.deliveries import Round
+from openclick.store.event_search import EventQuery, FoundEvent
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
     StoreBusy,
@@ -45,7 +46,9 @@ from openclick.store.statistics import Statistics
 
 __all__ = [
     "FIRST_CURSOR",
+    "EventQuery",
     "FileReport",
+    "FoundEvent",
     "Heartbeat",
     "HitLog",
     "HitReader",

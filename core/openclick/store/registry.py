@@ -9,12 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from openclick.store.certificates import CertificateBook, CertificateView
+from openclick.store.api_keys import ApiKeyBook, ApiKeyView
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.delivery_desk import DeliveryDesk
 from openclick.store.domains import DomainBook, DomainView
+from openclick.store.event_search import EventSearch
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
+from openclick.store.sends import SendBook
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
@@ -43,6 +46,8 @@ class Registry:
         self.deliveries = DeliveryBook(self._database)
         self.delivery_desk = DeliveryDesk(self._database)
         self.retention = Retention(self._database)
+        self.api_keys = ApiKeyBook(self._database)
+        self.sends = SendBook(self._database)
 
     @property
     def moved(self) -> bool:
@@ -55,7 +60,7 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: the domains for the milter, the judge's cursor for the recorder."""
+    """Read-only: domains for the milter, the judge's cursor for the recorder, all for the API."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
@@ -63,6 +68,8 @@ class RegistryReader:
         )
         self.domains = DomainView(self._database)
         self.certificates = CertificateView(self._database)
+        self.api_keys = ApiKeyView(self._database)
+        self.event_search = EventSearch(self._database)
 
     @property
     def moved(self) -> bool:
