@@ -30,6 +30,7 @@ from openclick.option_kinds import (
     HostPort,
     IPNetwork,
     Kind,
+    hours,
     one_of,
     seconds,
     whole,
@@ -279,6 +280,29 @@ class DnsSettings:
 
 
 @dataclass(frozen=True)
+class VerificationSettings:
+    """How the sidecar checks, again and again, that tracking domains point here."""
+
+    check_every_seconds: float = _option(
+        3600.0,
+        seconds(1, 604_800),
+        "How long after a check a verified domain is checked again, more or less a tenth.  One "
+        "that is not verified is checked sooner at first, and as often after some hours.",
+    )
+    unverify_after_hours: float = _option(
+        72.0,
+        hours(0, 10_000),
+        "For how long the checks of a verified domain may fail in a row before tracking is off "
+        "for its new mail.  That no name server answers is no failure.",
+    )
+    fetch_timeout_seconds: float = _option(
+        10.0,
+        seconds(0.1, 60),
+        "How long asking a tracking domain for its challenge may take at each of its addresses.",
+    )
+
+
+@dataclass(frozen=True)
 class WebhookSettings:
     """How events are posted."""
 
@@ -317,6 +341,7 @@ class Config:
     sidecar: SidecarSettings = SidecarSettings()
     judge: JudgeSettings = JudgeSettings()
     dns: DnsSettings = DnsSettings()
+    verification: VerificationSettings = VerificationSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()

@@ -67,6 +67,11 @@ ROOT = _text(
 ROBOTS = _text(b"200 OK", b"User-agent: *\nDisallow: /\n")
 
 
+def plain(text: str) -> Answer:
+    """Return a 200 with `text`, which is ASCII."""
+    return _text(b"200 OK", text.encode("ascii"))
+
+
 def redirect(location: bytes) -> Answer:
     """Return a 302 to `location`, printable ASCII from `destinations.location`; no body."""
     return Answer(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
@@ -23,10 +25,11 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Heartbeat, Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import dispatcher, judging, retention
+from openclick_sidecar import dispatcher, judging, retention, verifying
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
+from openclick_sidecar.checks import DomainChecks
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
@@ -54,6 +57,7 @@ _LAST_REQUESTS_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
 _DRAIN_LOOK_SECONDS = 0.02
 _LAST_WORK_SECONDS = 5.0
+_LAST_CHECK_SECONDS = 0.5
 
 
 class Sidecar:
@@ -110,11 +114,13 @@ class Sidecar:
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
+        self._verifying = self._make_verifying()
         self._loops = [
             (LoopingCall(self._factory.sweep), _SWEEP_SECONDS),
             (LoopingCall(_coroutine(self._judging.tick)), judging.TICK_SECONDS),
             (LoopingCall(_coroutine(self._dispatcher.tick)), dispatcher.TICK_SECONDS),
             (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._verifying.tick)), verifying.TICK_SECONDS),
         ]
         self._add_watchdog()
 
@@ -123,6 +129,7 @@ class Sidecar:
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
         self._recorder.start()
         self._bookkeeper.start()
+        self._verifier_pool.start()
         for loop, seconds in self._loops:
             loop.clock = self._reactor
             judging.detach("service", loop.start(seconds))
@@ -142,6 +149,8 @@ class Sidecar:
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._recorder.stop):
             log.error(line("hits", "the disk hangs; hits that wait for it are not recorded"))
         await self._poster.close()
+        # What is looked up now is looked up again after the next start: nothing is lost.
+        await done_within(self._reactor, _LAST_CHECK_SECONDS, self._verifier_pool.stop)
         self._bookkeeper.run(lambda _registry: self._docket.close()).addErrback(_forget_fault)
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
@@ -173,6 +182,22 @@ class Sidecar:
                 )
             )
         return Admission(room, settings.max_connections_per_address, self._clients.trusts)
+
+    def _make_verifying(self) -> verifying.Verifying:
+        settings = self._config.verification
+        self._verifier_pool = ThreadPool(0, verifying.CHECKS_AT_ONCE, "verifier")
+        return verifying.Verifying(
+            self._bookkeeper,
+            DomainChecks(self._config, self._keys.ring),
+            settings.check_every_seconds,
+            in_thread=lambda work, *args: deferToThreadPool(
+                self._reactor, self._verifier_pool, work, *args
+            ),
+            detach=lambda check: judging.detach("domains", check),
+            now=now,
+            monotonic=time.monotonic,
+            chance=random.random,
+        )
 
     def _add_watchdog(self) -> None:
         seconds = watchdog_seconds(os.environ, os.getpid())
