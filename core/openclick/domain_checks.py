@@ -51,12 +51,12 @@ def patience_of(unverify_after_hours: float, check_every_seconds: float) -> Pati
     return Patience(unverify_after_hours * _HOUR_SECONDS, 2 * check_every_seconds)
 
 
-def failing_seconds(domain: SendingDomain, checked_at: Instant, patience: Patience) -> int:
+def failing_seconds(domain: SendingDomain, checked_at: Instant, patience: Patience) -> float:
     """Return for how long checks of `domain` have failed, now that one has failed again."""
     if domain.failure is None or domain.checked_at is None:
-        return 0
+        return 0.0
     waited = (checked_at - domain.checked_at) / SECOND
-    return domain.failing_seconds + int(min(max(waited, 0.0), patience.most_gap_seconds))
+    return domain.failing_seconds + min(max(waited, 0.0), patience.most_gap_seconds)
 
 
 def record_check(
@@ -102,6 +102,6 @@ def _record_failure(
         checked_at,
         failure,
         keep_state=keeps,
-        failing_seconds=seconds if keeps else 0,
+        failing_seconds=seconds if keeps else 0.0,
         subdomain=domain.subdomain,
     )

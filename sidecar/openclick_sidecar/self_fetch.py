@@ -19,12 +19,11 @@ from dataclasses import dataclass
 
 from openclick.domains import VerificationFailure
 
+UNREACHABLE = "unreachable"
+"""The code where no address was reached: perhaps for want of a route from here alone."""
+
 _MOST_BYTES = 8192
 _MOST_ADDRESSES = 8
-_HINT = (
-    "where this machine cannot reach itself by its public address, run: openclick domain update "
-    "{name} --verification dns"
-)
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ class SelfFetch:
             return None
         found = ", ".join(unreached) or "it has no address"
         return VerificationFailure(
-            "unreachable",
+            UNREACHABLE,
             f"{target.url} cannot be reached from here ({found}); need a listener there that "
-            f"leads to this sidecar; {_HINT.format(name=target.name)}",
+            "leads to this sidecar",
         )
 
     def _ask(self, target: Target, address: str, expected: str) -> None:

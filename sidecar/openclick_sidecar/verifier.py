@@ -23,6 +23,7 @@ from typing import Protocol
 from openclick.domain_checks import CheckResult
 from openclick.domains import Scheme, SendingDomain, VerificationFailure, VerificationMode
 from openclick_sidecar.resolver import CouldNotAsk, NameNotFound
+from openclick_sidecar.self_fetch import UNREACHABLE
 
 
 class Asks(Protocol):
@@ -185,4 +186,13 @@ def _reached(
         if failure is None:
             return scheme == "https"
     assert failure is not None
-    raise _Failed(failure.code, failure.message, True)
+    raise _Failed(failure.code, failure.message + _advice(failure.code, domain), True)
+
+
+def _advice(code: str, domain: SendingDomain) -> str:
+    if code != UNREACHABLE:
+        return ""
+    return (
+        "; where this machine cannot reach itself by its public address, run: "
+        f"openclick domain update {domain.name} --verification dns"
+    )

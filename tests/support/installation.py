@@ -135,7 +135,7 @@ class Installation:
             "log": {"level": "debug"},
         }
         for section, options in sections.items():
-            settings[section] |= options
+            settings.setdefault(section, {}).update(options)
         self.config_path.write_text(_as_toml(settings), "utf-8")
 
     def openclick(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 """Whether a tracking domain leads here: each outcome with its code and its sentence."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,7 +14,7 @@ HOST = "mail.openclick.example"
 NAME = "track.kontor.example"
 NEED = f"need a CNAME to {HOST}"
 NEW = a_domain(verified_at=None)
-REFUSED = VerificationFailure("unreachable", "cannot be reached from here")
+REFUSED = VerificationFailure("wrong_answer", "gives status 404")
 
 
 @dataclass
@@ -231,6 +231,20 @@ def test_https_is_not_given_up_by_one_failure() -> None:
 
     assert REFUSED == found.failure
     assert ["https"] == [scheme for scheme, _, _ in web.asked]
+
+
+def test_not_reached_from_here() -> None:
+    """The sentence tells what to do where that is for want of a route."""
+    fault = VerificationFailure("unreachable", "cannot be reached from here")
+    surroundings = replace(around(), reach=lambda *_: fault)
+
+    found = verify(NEW, surroundings)
+
+    assert found.failure is not None
+    assert found.failure.message == (
+        "cannot be reached from here; where this machine cannot reach itself by its public "
+        "address, run: openclick domain update kontor.example --verification dns"
+    )
 
 
 @pytest.mark.parametrize(
