@@ -81,6 +81,7 @@ def deploy(
     relative = f"unix:{name}/milter.sock"
     installation.configure(f"unix:{socket}", dns.port, **sections)
     installation.init()
+    installation.start_sidecar()
     add_domain(installation, dns, DOMAIN, "--opens", "--clicks")
     add_domain(installation, dns, OFF_DOMAIN)
     installation.openclick("domain", "add", UNVERIFIED_DOMAIN, "--opens", "--clicks")
@@ -92,7 +93,6 @@ def deploy(
     if name == "openclick":
         postfix.configure(non_smtpd_milters=relative)
     installation.start_milter()
-    installation.start_sidecar()
     return Deployment(installation, postfix, submission, sasl, stranger, secret)
 
 

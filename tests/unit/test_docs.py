@@ -21,8 +21,8 @@ from openclick.events import Bot, make_event
 from openclick.hits import Hit
 from openclick.messages import Message, Outcome
 from openclick.policy import Toggles, decide
-from openclick.settings import WebhookSettings
 from openclick.tokens import Kind
+from openclick.webhook_settings import WebhookSettings
 from openclick_admin.main import openclick
 from openclick_milter.controls import is_control
 from openclick_milter.reasons import Reason
@@ -231,9 +231,11 @@ def test_every_reason_of_a_decision_is_explained() -> None:
     told = first_cells(section((DOCS / "untouched.md").read_text("utf-8"), "## The decision"))
     domain = SendingDomain("", "example.com", False, False, "track", 0)
     verified = SendingDomain("", "example.com", False, False, "track", 0, verified_at=1)
+    without = SendingDomain("", "example.com", False, False, "", 0)
 
     given = [
         decide(Toggles(), None).opens.reason,
+        decide(Toggles(), without).opens.reason,
         decide(Toggles(), domain).opens.reason.replace("track.example.com", "NAME"),
         decide(Toggles(), verified).opens.reason,
         decide(Toggles(opens=False), verified).opens.reason,
