@@ -17,7 +17,7 @@ from support.packaged_machine import PackagedMachine
 from support.room import unavailable_reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PREVIOUS = "2da4a4e2ea65b6de7a55722b7479dc6fff94e4cb"
+PREVIOUS = "7818f72a4db7402455f571a5b5dbc2371a3adc8a"
 """The commit that upgrades begin from: the release before this one, once there is one."""
 
 SUITES = ("bookworm", "trixie")
