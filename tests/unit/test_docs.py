@@ -226,6 +226,21 @@ def test_every_reason_is_explained() -> None:
     assert sorted(told) == sorted(reason.value for reason in Reason)
 
 
+def test_every_code_of_a_failed_check_is_explained() -> None:
+    """Each with what was found and what to do; none is told that no check gives."""
+    text = (DOCS / "tracking-domains.md").read_text("utf-8")
+    modules = ("verifier", "self_fetch")
+    source = "".join(
+        (ROOT / f"sidecar/openclick_sidecar/{name}.py").read_text("utf-8") for name in modules
+    )
+
+    told = set(first_cells(section(text, "## When a check fails"))) - {"code"}
+    raised = set(re.findall(r'(?:_Failed|VerificationFailure)\(\s*"([a-z_]+)"', source))
+
+    assert raised <= told
+    assert [] == [code for code in told if f'"{code}"' not in source]
+
+
 def test_every_reason_of_a_decision_is_explained() -> None:
     """So are the reasons that the policy gives."""
     told = first_cells(section((DOCS / "untouched.md").read_text("utf-8"), "## The decision"))
