@@ -10,6 +10,7 @@ import pytest
 from openclick.store import JudgeCursor, Judgement, Registry, StoreFault, open_store
 from openclick.tokens import Kind
 from openclick.verdicts import JudgedHit, Verdict, Visitor
+from unit.old_store import older_registry
 from unit.samples import EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
 
 DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
@@ -158,17 +159,14 @@ def test_visits_within_a_time(registry: Registry) -> None:
 
 def test_verdicts_of_an_older_openclick(tmp_path: Path) -> None:
     """They stay, without user agent; nothing of them counts as a visit."""
+    with older_registry(tmp_path, 1) as connection:
+        connection.execute(
+            "INSERT INTO verdicts (hit_id, judged_at, received_at, kind, email_id, copy, "
+            "link_index, ip, visitor, rule, evidence, source) "
+            "VALUES (x'01', ?, ?, 'c', ?, x'00', 0, '192.0.2.7', 'person', 'no-rule', '', '')",
+            (NOW, NOW, EMAIL_ID),
+        )
     store = open_store(f"sqlite:{tmp_path}")
-    with closing(store.registry()) as registry:
-        registry.events.record_judgements([a_judgement(1)], JudgeCursor("file", 1), NOW)
-        with registry._database.transaction() as connection:
-            connection.execute("ALTER TABLE cursors DROP COLUMN hit_id")
-            connection.execute("DROP INDEX deliveries_by_end")
-            connection.execute("DROP INDEX delivery_events_by_seq")
-            connection.execute("DROP INDEX verdicts_by_visit")
-            connection.execute("ALTER TABLE verdicts DROP COLUMN visit")
-            connection.execute("ALTER TABLE verdicts DROP COLUMN user_agent")
-            connection.execute("PRAGMA user_version = 1")
 
     with closing(store.registry()) as registry:
         (judged,) = registry.events.many_judged(EMAIL_ID)
