@@ -22,15 +22,13 @@ from openclick_sidecar.renewals import Renewals
 from openclick_sidecar.tls import TlsContexts
 
 
-def tracking_names(registry: Registry) -> list[str]:
-    """Return the tracking domains that want a certificate."""
-    return [domain.tracking_domain for domain in registry.domains.many_domains()]
-
-
 def pointing_names(registry: Registry) -> list[str]:
-    """Return the tracking domains that were seen to point here."""
-    domains = registry.domains.many_domains()
-    return [domain.tracking_domain for domain in domains if domain.is_verified]
+    """Return the names of tracking domains that DNS was seen to lead here, former ones too.
+
+    They want a certificate, and a proxy may order one; for a name that leads elsewhere no authority
+    would give one.
+    """
+    return [name.name for name in registry.domains.tracking_names() if name.points_here]
 
 
 class Https:
@@ -75,6 +73,7 @@ class Https:
         )
 
     def _look_up(self, registry: Registry) -> list[str]:
-        """Return the names for the renewals; keep those that proxies may ask for."""
-        self._pointing = frozenset(pointing_names(registry))
-        return tracking_names(registry)
+        """Return the names for the renewals; keep them for proxies that ask."""
+        names = pointing_names(registry)
+        self._pointing = frozenset(names)
+        return names

@@ -84,6 +84,7 @@ def deploy(
     sections = {**sections, "api": submit_to | dict(sections.get("api", {}))}
     installation.configure(f"unix:{socket}", dns.port, **sections)
     installation.init()
+    installation.start_sidecar()
     add_domain(installation, dns, DOMAIN, "--opens", "--clicks")
     add_domain(installation, dns, OFF_DOMAIN)
     installation.openclick("domain", "add", UNVERIFIED_DOMAIN, "--opens", "--clicks")
@@ -94,7 +95,6 @@ def deploy(
     if name == "openclick":
         postfix.configure(non_smtpd_milters=relative)
     installation.start_milter()
-    installation.start_sidecar()
     return Deployment(installation, postfix, submission, sasl, stranger, secret)
 
 

@@ -18,13 +18,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from openclick.api_keys import ApiKey, Permissions, secret_digest
+from openclick.domains import SendingDomain
 from openclick.keys import KeyDirectory
 from openclick.settings import Config
 from openclick.store import Store, open_store
 from openclick_sidecar.api.service import Api
 from openclick_sidecar.bookkeeper import Bookkeeper
-from openclick_sidecar.post import Poster
-from unit.memory_net import MemoryNet, until
+from unit.memory_net import MemoryNet, poster_on, until
 from unit.samples import NOW
 
 SECRET = "ap_secret"
@@ -59,8 +59,8 @@ class ApiWorld:
         keys = KeyDirectory(str(directory), lambda: 0.0)
         config = config or Config()
         self.net = MemoryNet()
-        poster = Poster(self.net, 5)
-        self.api = Api(config, self.store, keys, self.bookkeeper, poster, reactor)
+        poster = poster_on(self.net)
+        self.api = Api(config, self.store, keys, self.bookkeeper, poster, _no_check, reactor)
         self.bookkeeper.start()
         self.api.start_threads()
 
@@ -101,6 +101,10 @@ class ApiWorld:
         await until(lambda: b"\r\n\r\n" in wire.value() and not self.api.site.under_way)
         channel.connectionLost(Failure(ConnectionDone()))
         return _reply(wire.value())
+
+
+async def _no_check(domain: SendingDomain) -> SendingDomain | None:
+    return domain
 
 
 def _as_json(value: Any) -> bytes:

@@ -14,8 +14,8 @@ from twisted.internet import reactor
 
 from openclick.events import Event
 from openclick.instants import SECOND
-from openclick.settings import WebhookSettings
 from openclick.store import Registry, Store, open_store
+from openclick.webhook_settings import WebhookSettings
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.dispatcher import Dispatcher, batch_body
 from support.signatures import verify_signature, verify_standard_webhook

@@ -13,9 +13,9 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from openclick.instants import SECOND, Instant
-from openclick.settings import WebhookSettings
 from openclick.store import Registry, Store, StoreFault, open_store
 from openclick.webhook_actions import rotate_secret
+from openclick.webhook_settings import WebhookSettings
 from openclick.webhooks import DeliveryReport, DeliveryState, WebhookStatus
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.dispatcher import Dispatcher

@@ -14,7 +14,7 @@ from openclick.store import EventQuery, Registry, Store, open_store
 from openclick.store.event_search import statements
 from openclick.store.events import JudgeCursor
 from openclick.tokens import Kind
-from unit.older_stores import write_older_registry
+from unit.old_store import older_registry
 from unit.samples import NOW, a_judgement, a_message, log_events
 
 EVERYTHING = EventQuery(start=0, end=2 * NOW, limit=100)
@@ -127,16 +127,12 @@ def test_events_of_an_older_openclick(store: Store) -> None:
     """They are found by what their bodies say."""
     judged = a_judgement(5, OTHER, email_id=OTHER_ID)
     assert judged.event is not None
-    write_older_registry(
-        store.directory,
-        3,
-        "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body) "
-        "VALUES (?, 'email.clicked', ?, ?, 'laden.example', ?)",
-        judged.event.event_id,
-        NOW + 5,
-        OTHER_ID,
-        judged.event.body,
-    )
+    with older_registry(store.directory, 3) as connection:
+        connection.execute(
+            "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body) "
+            "VALUES (?, 'email.clicked', ?, ?, 'laden.example', ?)",
+            (judged.event.event_id, NOW + 5, OTHER_ID, judged.event.body),
+        )
     store.registry(owner=True).close()
 
     by_filter = {name: found(store, **filters) for name, filters in FILTERS.items()}

@@ -1,27 +1,19 @@
 """A store of before circuits and claims: what was pending goes on where it stood."""
 
-import sqlite3
 from contextlib import closing
-from importlib import resources
 from pathlib import Path
 
 from openclick.instants import SECOND
 from openclick.store import open_store
 from openclick.webhooks import DeliveryState, WebhookStatus
 from unit.delivery_steps import go_round
+from unit.old_store import older_registry
 from unit.samples import NOW, SECRET
-
-_OLD = 3
 
 
 def make_old_store(directory: Path) -> None:
     """Write openclick.db with schema 3: one webhook, one delivery that has failed twice."""
-    with closing(sqlite3.connect(directory / "openclick.db")) as connection:
-        folder = resources.files("openclick.store") / "schema" / "openclick"
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if int(entry.name[:4]) <= _OLD:
-                connection.executescript(entry.read_text("utf-8"))
-        connection.execute(f"PRAGMA user_version = {_OLD}")
+    with older_registry(directory, 3) as connection:
         connection.execute(
             "INSERT INTO webhooks VALUES ('wh_1', 'shop', 'https://a.example/', "
             "'[\"email.clicked\"]', '[]', ?, 'active', ?, 1)",
@@ -37,7 +29,6 @@ def make_old_store(directory: Path) -> None:
         )
         connection.execute("INSERT INTO delivery_events VALUES (1, 1)")
         connection.execute("INSERT INTO attempts (delivery_id, number, started_at) VALUES (1,2,1)")
-        connection.commit()
 
 
 def test_a_pending_delivery_goes_on(tmp_path: Path) -> None:

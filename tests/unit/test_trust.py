@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from openclick.config import ConfigError
-from openclick.settings import Config, WebhookSettings
+from openclick.settings import Config
+from openclick.webhook_settings import WebhookSettings
 from openclick_sidecar.trust import own_authorities, trust_root
 from support.private_authority import PrivateAuthority
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openclick.store.certificates import CertificateBook, CertificateView
 from openclick.store.api_keys import ApiKeyBook, ApiKeyView
+from openclick.store.certificates import CertificateBook, CertificateView
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.delivery_desk import DeliveryDesk

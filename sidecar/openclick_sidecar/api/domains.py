@@ -7,13 +7,12 @@ beginning, because sending is Postfix's business, and `tracking.status` is what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from twisted.internet.threads import deferToThreadPool
-
 from openclick.api_keys import ApiKey
+from openclick.dns_records import DnsRecord, tracking_records
 from openclick.domain_requests import (
     DomainChanges,
     DomainError,
@@ -26,7 +25,6 @@ from openclick.domains import SendingDomain, TrackingStatus, VerificationFailure
 from openclick.instants import Instant, iso
 from openclick.store import Registry
 from openclick_sidecar.api.answers import NO_CONTENT, Answer, ok
-from openclick_sidecar.api.domain_check import DomainCheck
 from openclick_sidecar.api.faults import ApiFault, conflict, forbidden, invalid_body, not_found
 from openclick_sidecar.api.fields import Fields, Problems, read_object
 from openclick_sidecar.api.paging import page_of
@@ -34,6 +32,9 @@ from openclick_sidecar.api.router import Call, Route
 from openclick_sidecar.bookkeeper import Bookkeeper
 
 T = TypeVar("T")
+
+CheckNow = Callable[[SendingDomain], Coroutine[Any, Any, SendingDomain | None]]
+"""Checks a tracking domain, writes down what was found, and returns the domain as it is then."""
 
 _MAX_NAME_CHARS = 1000
 _MAX_SUBDOMAIN_CHARS = 253
@@ -53,10 +54,9 @@ class Domains:
     """The resource."""
 
     bookkeeper: Bookkeeper
-    domain_check: DomainCheck
+    check_now: CheckNow
     public_hostname: str
     now: Callable[[], Instant]
-    reactor: Any
 
     def routes(self) -> list[Route]:
         """Return its operations."""
@@ -113,12 +113,7 @@ class Domains:
     async def verify(self, call: Call) -> Answer:
         """Check the tracking domain now, and answer with the domain, verified or not."""
         domain = await self._run(lambda registry: _own(registry, call))
-        result = await deferToThreadPool(
-            self.reactor, self.reactor.getThreadPool(), self.domain_check.check, domain
-        )
-        found = await self._run(
-            lambda registry: self.domain_check.record(registry, domain, result, self.now())
-        )
+        found = await self.check_now(domain)
         if found is None:
             raise not_found()
         return ok(self._shown(found))
@@ -186,21 +181,22 @@ def _fault(error: DomainError) -> ApiFault:
 
 def _tracking(domain: SendingDomain, public_hostname: str) -> dict[str, Any]:
     status = domain.tracking_status
-    is_off = status is TrackingStatus.DISABLED
+    off = status is TrackingStatus.DISABLED
+    records = [] if off else tracking_records(domain, public_hostname)
     return {
         "opens_enabled": domain.opens_enabled,
         "clicks_enabled": domain.clicks_enabled,
         "subdomain": domain.subdomain or None,
-        "dns_records": [] if is_off else [_record(domain, public_hostname)],
+        "dns_records": [_record(record, domain) for record in records],
         "status": status.value,
         "verification_failure": _failure(domain.failure),
         "verified_at": None if domain.verified_at is None else iso(domain.verified_at),
     }
 
 
-def _record(domain: SendingDomain, public_hostname: str) -> dict[str, str]:
-    name = domain.tracking_domain.removesuffix(f".{apex(domain.name)}")
-    return {"type": "CNAME", "name": name, "value": public_hostname, "purpose": "tracking"}
+def _record(record: DnsRecord, domain: SendingDomain) -> dict[str, str]:
+    name = record.name.removesuffix(f".{apex(domain.name)}")
+    return {"type": record.record_type, "name": name, "value": record.value, "purpose": "tracking"}
 
 
 def _failure(failure: VerificationFailure | None) -> dict[str, str] | None:

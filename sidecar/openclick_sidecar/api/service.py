@@ -23,8 +23,7 @@ from openclick.settings import Config
 from openclick.store import Store
 from openclick.webhook_actions import url_rules
 from openclick_sidecar.api.batch import Batch
-from openclick_sidecar.api.domain_check import DomainCheck
-from openclick_sidecar.api.domains import Domains
+from openclick_sidecar.api.domains import CheckNow, Domains
 from openclick_sidecar.api.email import Email
 from openclick_sidecar.api.events import Events
 from openclick_sidecar.api.gate import Gate
@@ -62,12 +61,14 @@ class Api:
         keys: KeyDirectory,
         bookkeeper: Bookkeeper,
         poster: Poster,
+        check_now: CheckNow,
         reactor: Any,
     ) -> None:
         self._settings = config.api
         self._config = config
         self._bookkeeper = bookkeeper
         self._poster = poster
+        self._check_now = check_now
         self._reactor = reactor
         self._room = ReadingRoom(store, reactor)
         hello = config.sidecar.public_hostname or "localhost"
@@ -93,10 +94,9 @@ class Api:
         domains = KnownDomains(self._room, time.monotonic)
         workshop = Workshop(self._reactor)
         host = self._config.sidecar.public_hostname
-        check = DomainCheck(self._config)
         rules = url_rules(self._config.webhooks)
         return (
-            *Domains(self._bookkeeper, check, host, now, self._reactor).routes(),
+            *Domains(self._bookkeeper, self._check_now, host, now).routes(),
             *Webhooks(self._bookkeeper, self._poster, rules, now, os.urandom).routes(),
             *Whoami(installation).routes(),
             *Events(self._room, now).routes(),
