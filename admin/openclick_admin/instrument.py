@@ -114,6 +114,13 @@ class Offline:
         with closing(open_store(self.config.store.url).registry_reader()) as reader:
             return reader.domains.maybe_domain(name)
 
+    def _serves_https(self, tracking_domain: str) -> bool:
+        try:
+            with closing(open_store(self.config.store.url).registry_reader()) as reader:
+                return tracking_domain in reader.certificates.https_names()
+        except StoreFault:
+            return False
+
     def request(self, mail: Mail, decision: Decision) -> Request:
         """Return what `submission` would ask for."""
         return Request(
@@ -133,7 +140,7 @@ class Offline:
         """Instrument a message as was decided, with a fresh email id."""
         minter = TokenMinter(
             self.ring,
-            self.config.links,
+            self.config.links.chosen(lambda: self._serves_https(tracking_domain)),
             tracking_domain,
             new_email_id(now(), os.urandom(UUID7_RANDOM_BYTES)),
             os.urandom(COPY_BYTES),

@@ -11,7 +11,7 @@ exist, is that port free) are the daemons' business at start, not this table's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,15 +79,22 @@ class LinkSettings:
 
     scheme: str = _option(
         "https",
-        one_of("https", "http"),
-        "The scheme of tracking links.  Write http only where nothing in front of the sidecar "
-        "speaks TLS.",
+        one_of("https", "http", "auto"),
+        "The scheme of tracking links.  Write http only where nothing speaks TLS; auto, where the "
+        "sidecar does (sidecar.tls_listen): https for each domain as soon as its certificate is "
+        "there, http until then.",
     )
     port: int = _option(
         0,
         whole(0, 65535),
         "The port that tracking links name; 0 names none, so that the scheme's own port holds.",
     )
+
+    def chosen(self, serves_https: Callable[[], bool]) -> LinkSettings:
+        """Return what holds for one tracking domain, with the scheme chosen where it is "auto"."""
+        if self.scheme != "auto":
+            return self
+        return LinkSettings("https" if serves_https() else "http", self.port)
 
 
 @dataclass(frozen=True)

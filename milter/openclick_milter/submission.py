@@ -244,7 +244,9 @@ class Submission:
 
         minter = TokenMinter(
             self.world.keys.ring(),
-            self.world.config.links,
+            self.world.config.links.chosen(
+                lambda: self.world.domains.serves_https(draft.tracking_domain)
+            ),
             draft.tracking_domain,
             draft.email_id,
             draft.copy,

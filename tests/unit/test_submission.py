@@ -20,6 +20,7 @@ from openclick.messages import Labels, LinkRecord, Message, Outcome
 from openclick.settings import Config, LinkSettings, MilterSettings
 from openclick.store import Store, open_store
 from openclick.tokens import Kind
+from openclick.tracking_certificates import TrackingCertificate
 from openclick_milter.controls import Removal
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
@@ -682,6 +683,20 @@ def test_a_reply_keeps_quoted_links_and_gets_its_own_image(milter: Milter) -> No
     assert reply.body.count(b"/o/") == 2
     for quoted in re.findall(rb"https://track\.kontor\.example/[^\"]+", first.body):
         assert quoted in reply.body
+
+
+def test_https_as_soon_as_it_is_served(milter: Milter) -> None:
+    """With links.scheme = auto each message has what its tracking domain can serve then."""
+    milter.change(config=Config(links=LinkSettings(scheme="auto")))
+    seen = [TrackingCertificate(TRACKING_DOMAIN, serves_https=served) for served in (True, False)]
+    schemes = []
+    for state in (None, *seen):
+        with closing(milter.store.registry()) as registry:
+            registry.certificates.record_seen([state] if state else [])
+        _, edits = milter.send([f for f in FIELDS if f[0] != "Message-ID"])
+        schemes.append(re.findall(rb"(https?)://track\.kontor\.example/", edits.body or b""))
+
+    assert [[b"http"] * 2, [b"https"] * 2, [b"http"] * 2] == schemes
 
 
 def test_counters(milter: Milter) -> None:
