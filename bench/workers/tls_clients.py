@@ -3,8 +3,8 @@
     python -P -m bench.workers.tls_clients PORT NAME ROOT.pem LINKS SECONDS full|resumed
 
 Called by `bench.tls_hits`, pinned to a processor of its own.  Prints one line of JSON: how many
-were answered in how many seconds.  A refused connection, an answer other than 200 or 302, or a handshake
-that was not of the kind asked for ends it with a word on standard error.
+were answered in how many seconds.  A refused connection, an answer other than 200 or 302, or a
+handshake that was not of the kind asked for ends it with a word on standard error.
 """
 
 from __future__ import annotations
