@@ -123,6 +123,12 @@ class AcmeClient:
             )
         binding = None
         if settings.eab_key_id:
+            if not settings.eab_hmac_file:
+                raise AcmeFault(
+                    "acme_files",
+                    "acme.eab_key_id is set; need the file of its key too, acme.eab_hmac_file",
+                    concerns_all=True,
+                )
             secret = Path(settings.eab_hmac_file).read_text("ascii").strip()
             binding = messages.ExternalAccountBinding.from_data(
                 key.public_key(), settings.eab_key_id, secret, directory

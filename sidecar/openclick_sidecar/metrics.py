@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from openclick import __version__
-from openclick.instants import SECOND
+from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +41,8 @@ class Readings:
     hits_waiting: int = 0
     reading_pauses: int = 0
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    certificates: Mapping[str, int] = field(default_factory=dict)
+    next_expiry_at: Instant | None = None
     milter: Heartbeat | None = None
 
 
@@ -69,7 +71,7 @@ def exposition(readings: Readings) -> bytes:
 
 def metrics(readings: Readings) -> Iterator[Metric]:
     """Yield every metric of the sidecar, and then the milter's."""
-    for name, kind, text, samples in _sidecar(readings):
+    for name, kind, text, samples in (*_sidecar(readings), *_https(readings)):
         yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
     if readings.milter is not None:
         for name, kind, text, samples in _milter(readings.milter):
@@ -123,6 +125,18 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
             for (visitor, rule), count in sorted(now.verdicts.items())
         ],
     )
+
+
+def _https(now: Readings) -> Iterator[_Row]:
+    yield (
+        *("certificates", "gauge", "Tracking domains by what their certificates are good for."),
+        _by("status", now.certificates),
+    )
+    if now.next_expiry_at is not None:
+        yield (
+            *("next_certificate_expiry_time_seconds", "gauge", "When the first of them expires."),
+            _one(now.next_expiry_at / SECOND),
+        )
 
 
 def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:

@@ -240,3 +240,17 @@ def test_a_ca_whose_https_is_not_trusted(pebble: Pebble, port: int) -> None:
         state = sidecar.wait_for(error="acme_unreachable")
 
     assert "certificate" in state["last_error"]["message"].lower()
+
+
+def test_acme_without_a_tls_listener_says_so(pebble: Pebble, port: int) -> None:
+    """Certificates that nobody serves are surely not what was meant."""
+    sidecar = acme_sidecar(pebble, port)
+    sidecar.installation.configure(
+        f"unix:{sidecar.installation.directory}/m.sock",
+        53,
+        acme={"directory_url": pebble.directory_url},
+    )
+    with sidecar:
+        log = sidecar.daemon.log_text()
+
+    assert "warning tls: acme.directory_url is set, but there is no TLS listener" in log
