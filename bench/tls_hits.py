@@ -45,7 +45,7 @@ class TlsHits(Experiment):
     @property
     def note(self) -> str:
         """How long a point is, and what is shaken hands with."""
-        return f"TLS 1.3, ECDSA P-256, 16 clients, {self._seconds} s a point"
+        return f"TLS 1.3, ECDSA P-256, 64 clients, {self._seconds} s a point"
 
     @property
     def _seconds(self) -> int:

@@ -1,4 +1,4 @@
-"""Clients that connect anew for each hit, by TLS 1.3, sixteen at a time; full or resumed.
+"""Clients that connect anew for each hit, by TLS 1.3, 64 at a time; full or resumed.
 
     python -P -m bench.workers.tls_clients PORT NAME ROOT.pem LINKS SECONDS full|resumed
 
@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-_CLIENTS = 16
+_CLIENTS = 64
 _FIELDS = (
     "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/131.0.0.0 Safari/537.36\r\n"
