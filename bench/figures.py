@@ -16,8 +16,11 @@ from bench.http_load import KEEP_ALIVE, ONE_SHOT
 from bench.in_process import Hostile, Instrumenting, growth_of_time
 from bench.large_message import LargeMessageCpu, LargeMessageMemory
 from bench.latency import Latency
+from bench.many_certificates import MANY, ONE, ManyCertificates
 from bench.stored_hits import StoredHits
 from bench.throughput import Throughput
+from bench.tls_hits import FULL, RESUMED, TlsHits
+from bench.tls_hits import point as tls_point
 
 
 def _beside(anchor: str, shape: str, *, newest: bool = False) -> tuple[Beside, ...]:
@@ -176,6 +179,33 @@ FIGURES = (
         experiment=HitRate,
         cases=between(point("sidecar", KEEP_ALIVE), point("usual", KEEP_ALIVE)),
         beside=_beside("usual", KEEP_ALIVE),
+    ),
+    Figure(
+        name="tls",
+        measured="hit by https on a connection of its own, full handshake, ECDSA: CPU",
+        anchor="nginx: empty_gif, the same certificate, access_log on, not synced",
+        target=Target(2.3, at_least=False),
+        unit="µs",
+        experiment=TlsHits,
+        cases=between(tls_point("sidecar", FULL), tls_point("nginx", FULL)),
+    ),
+    Figure(
+        name="tls-resumed",
+        measured="the same with a resumed session: CPU",
+        anchor="nginx, resumed",
+        target=Target(3.0, at_least=False),
+        unit="µs",
+        experiment=TlsHits,
+        cases=between(tls_point("sidecar", RESUMED), tls_point("nginx", RESUMED)),
+    ),
+    Figure(
+        name="certificates",
+        measured="start to the first hit by https, with 1,000 certificates and domains",
+        anchor="with one",
+        target=Target(1.5, at_least=False),
+        unit="s",
+        experiment=ManyCertificates,
+        cases=between(MANY, ONE),
     ),
     Figure(
         name="commits",

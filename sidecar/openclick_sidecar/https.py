@@ -52,6 +52,14 @@ class Https:
         """Tell whether https can be served for a tracking domain, an A-label in lower case, now."""
         return self.speaks_tls and self.shelf.serves(name)
 
+    def fault_of_settings(self) -> str:
+        """Return what the settings ask for and cannot get, empty for nothing."""
+        if self._acme is not None and not self.speaks_tls:
+            return (
+                "acme.directory_url is set, but there is no TLS listener; need sidecar.tls_listen"
+            )
+        return ""
+
     def may_have_certificate(self, name: str) -> bool:
         """Tell whether a proxy may order a certificate for `name`, as of the last look."""
         try:

@@ -45,6 +45,8 @@ class Readings:
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     webhook_attempts: Mapping[str, int] = field(default_factory=dict)
     backlog: Sequence[Backlog] = ()
+    certificates: Mapping[str, int] = field(default_factory=dict)
+    next_expiry_at: Instant | None = None
     now: Instant = 0
     milter: Heartbeat | None = None
 
@@ -74,7 +76,7 @@ def exposition(readings: Readings) -> bytes:
 
 def metrics(readings: Readings) -> Iterator[Metric]:
     """Yield every metric of the sidecar, and then the milter's."""
-    for name, kind, text, samples in (*_sidecar(readings), *_webhooks(readings)):
+    for name, kind, text, samples in (*_sidecar(readings), *_webhooks(readings), *_https(readings)):
         yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
     if readings.milter is not None:
         for name, kind, text, samples in _milter(readings.milter):
@@ -158,6 +160,18 @@ def _webhooks(now: Readings) -> Iterator[_Row]:
 
 def _age_seconds(since: Instant | None, now: Instant) -> float:
     return 0.0 if since is None else max(0, now - since) / SECOND
+
+
+def _https(now: Readings) -> Iterator[_Row]:
+    yield (
+        *("certificates", "gauge", "Tracking domains by what their certificates are good for."),
+        _by("status", now.certificates),
+    )
+    if now.next_expiry_at is not None:
+        yield (
+            *("next_certificate_expiry_time_seconds", "gauge", "When the first of them expires."),
+            _one(now.next_expiry_at / SECOND),
+        )
 
 
 def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:

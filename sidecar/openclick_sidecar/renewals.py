@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -81,14 +82,17 @@ def after_success_at(obtained: Certificate, now: Instant) -> Instant:
 
 @dataclass
 class Survey:
-    """What one look at the files has found: the names, and the one whose order is due first."""
+    """What one look at the files has found; `due` is the one that is to be ordered first."""
 
-    names: Collection[str]
+    seen: list[TrackingCertificate] = field(default_factory=list)
     due: TrackingCertificate | None = None
 
 
 class Renewals:
-    """The certificates of all names; without `acme` they are looked at and none is ordered."""
+    """The certificates of all names; without `acme` they are looked at and none is ordered.
+
+    `certificates` counts them by status at the last look; `next_expiry_at` is the first one's.
+    """
 
     def __init__(
         self,
@@ -109,6 +113,8 @@ class Renewals:
         self._acme = acme
         self._now = now
         self._monotonic = monotonic
+        self.certificates: Counter[str] = Counter()
+        self.next_expiry_at: Instant | None = None
         self._ordering = False
         self._pause_seconds = 0.0
         self._paused_until = 0.0
@@ -119,6 +125,9 @@ class Renewals:
             survey = await self._bookkeeper.run(self._survey)
         except StoreFault:
             return  # the judge says what is wrong with it
+        self.certificates = Counter(each.status(self._now()).value for each in survey.seen)
+        expiries = [each.not_after_at for each in survey.seen if each.not_after_at is not None]
+        self.next_expiry_at = min(expiries, default=None)
         if survey.due is not None and not self._ordering:
             self._ordering = True
             detach("acme", Deferred.fromCoroutine(self._order(survey.due)))
@@ -129,10 +138,11 @@ class Renewals:
         known = {each.name: each for each in registry.certificates.many_certificates()}
         now = self._now()
         may_order = self._acme is not None and self._monotonic() >= self._paused_until
-        changed, survey = [], Survey(names)
+        changed, survey = [], Survey()
         for name in sorted(names):
             before = known.get(name)
             seen, certificate = self._seen(before or TrackingCertificate(name))
+            survey.seen.append(seen)
             if seen != before:
                 changed.append(seen)
                 _tell(before, seen)

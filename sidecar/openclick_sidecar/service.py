@@ -274,6 +274,8 @@ class Sidecar:
                 "journaled": self._keeper.journaled,
                 "lost": self._recorder.lost,
             },
+            certificates=self._renewals.certificates,
+            next_expiry_at=self._renewals.next_expiry_at,
             hits_waiting=self._room.waiting,
             reading_pauses=self._room.pauses,
             verdicts={
@@ -298,6 +300,8 @@ class Sidecar:
             self._keys.ring()
         except KeyFault as fault:
             log.error(line("keys", f"{fault}; no link can be answered until there is one"))
+        if missing := self._https.fault_of_settings():
+            log.warning(line("tls", missing))
         settings = self._config.sidecar
         if settings.proxy_protocol_listen and not settings.trusted_proxies:
             log.warning(

@@ -10,7 +10,8 @@ import pytest
 
 from openclick.events import Bot, EventType, make_event
 from openclick.store.inspection import SCHEMAS
-from openclick_sidecar.signing import new_secret, signature_headers
+from openclick.webhooks import new_secret
+from openclick_sidecar.signing import signature_headers
 from unit.samples import a_hit, a_message, an_open
 from unit.test_docs import DOCS, ROOT, first_cells, section
 

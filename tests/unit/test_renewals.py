@@ -276,6 +276,8 @@ async def test_without_acme_files_are_looked_at_all_the_same(world: World) -> No
     assert [True, False, False] == [each.serves_https for each in found]
     assert ["served", "faulty", "missing"] == [each.status(world.now()) for each in found]
     assert "no whole certificate" in found[1].file_fault
+    assert {"served": 1, "faulty": 1, "missing": 1} == world.renewals.certificates
+    assert found[0].not_after_at == world.renewals.next_expiry_at
     assert not found[0].by_acme
 
 
