@@ -7,8 +7,10 @@ whether this sidecar can serve https for a name.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from openclick.domains import NameState
 from openclick.instants import now
 from openclick.names import BadName, domain_name
 from openclick.settings import Config
@@ -20,15 +22,6 @@ from openclick_sidecar.challenges import Challenges, webroot_directory
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.renewals import Renewals
 from openclick_sidecar.tls import TlsContexts
-
-
-def pointing_names(registry: Registry) -> list[str]:
-    """Return the names of tracking domains that DNS was seen to lead here, former ones too.
-
-    They want a certificate, and a proxy may order one; for a name that leads elsewhere no authority
-    would give one.
-    """
-    return [name.name for name in registry.domains.tracking_names() if name.points_here]
 
 
 class Https:
@@ -67,8 +60,13 @@ class Https:
         except BadName:
             return False
 
-    def renewals(self, bookkeeper: Bookkeeper, reactor: Any) -> Renewals:
-        """Return what keeps the certificates fresh."""
+    def renewals(
+        self,
+        bookkeeper: Bookkeeper,
+        reactor: Any,
+        on_served: Callable[[str], object] = lambda _name: None,
+    ) -> Renewals:
+        """Return what keeps the certificates fresh; `on_served` is told where https has begun."""
         return Renewals(
             self.shelf,
             bookkeeper,
@@ -78,10 +76,16 @@ class Https:
             self._acme,
             now,
             time.monotonic,
+            may_order=self.may_have_certificate,
+            on_served=on_served,
         )
 
     def _look_up(self, registry: Registry) -> list[str]:
-        """Return the names for the renewals; keep them for proxies that ask."""
-        names = pointing_names(registry)
-        self._pointing = frozenset(names)
-        return names
+        """Return the names that want a certificate; keep those that DNS was seen to lead here.
+
+        For a name that leads elsewhere no authority would give one, so none is ordered; former
+        names are looked after as long as they lead here.
+        """
+        names = registry.domains.tracking_names()
+        self._pointing = frozenset(name.name for name in names if name.points_here)
+        return [name.name for name in names if name.points_here or name.state is NameState.CURRENT]

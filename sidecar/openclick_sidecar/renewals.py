@@ -82,15 +82,22 @@ def after_success_at(obtained: Certificate, now: Instant) -> Instant:
 
 @dataclass
 class Survey:
-    """What one look at the files has found; `due` is the one that is to be ordered first."""
+    """What one look at the files has found.
+
+    `due` is the one that is to be ordered first, `newly_served` are names that https was not served
+    for before.
+    """
 
     seen: list[TrackingCertificate] = field(default_factory=list)
+    newly_served: list[str] = field(default_factory=list)
     due: TrackingCertificate | None = None
 
 
 class Renewals:
     """The certificates of all names; without `acme` they are looked at and none is ordered.
 
+    One is ordered only for names that `may_order` lets pass; `on_served` is told of each name for
+    which https has become possible.
     `certificates` counts them by status at the last look; `next_expiry_at` is the first one's.
     """
 
@@ -104,8 +111,13 @@ class Renewals:
         acme: Obtains | None,
         now: Callable[[], Instant],
         monotonic: Callable[[], float],
+        *,
+        may_order: Callable[[str], bool] = lambda _name: True,
+        on_served: Callable[[str], object] = lambda _name: None,
     ) -> None:
         self._shelf = shelf
+        self._may_order = may_order
+        self._on_served = on_served
         self._bookkeeper = bookkeeper
         self._reactor = reactor
         self._names = names
@@ -128,6 +140,8 @@ class Renewals:
         self.certificates = Counter(each.status(self._now()).value for each in survey.seen)
         expiries = [each.not_after_at for each in survey.seen if each.not_after_at is not None]
         self.next_expiry_at = min(expiries, default=None)
+        for name in survey.newly_served:
+            self._on_served(name)
         if survey.due is not None and not self._ordering:
             self._ordering = True
             detach("acme", Deferred.fromCoroutine(self._order(survey.due)))
@@ -146,7 +160,10 @@ class Renewals:
             if seen != before:
                 changed.append(seen)
                 _tell(before, seen)
-            if may_order and survey.due is None and is_due(certificate, seen, now):
+                if seen.serves_https and not (before and before.serves_https):
+                    survey.newly_served.append(name)
+            wanted = may_order and survey.due is None and self._may_order(name)
+            if wanted and is_due(certificate, seen, now):
                 survey.due = seen
         if changed:
             registry.certificates.record_seen(changed)

@@ -116,8 +116,8 @@ class Sidecar:
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
         self._backlog = backlog.BacklogWatch(self._bookkeeper)
-        self._renewals = self._https.renewals(self._bookkeeper, reactor)
         self._verifying = self._make_verifying()
+        self._renewals = self._https.renewals(self._bookkeeper, reactor, self._verifying.hurry)
         self._loops = self._periodic()
         self._api = self._make_api()
         self._add_watchdog()

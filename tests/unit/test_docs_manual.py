@@ -74,7 +74,7 @@ class TestEvents:
     def test_the_verifier_takes_what_we_sign(self, is_ours: Callable[..., bool]) -> None:
         """Also where another secret's signature stands beside it."""
         secret = new_secret(bytes)
-        header = signature_headers(secret, "b", NOW_SECONDS, b"{}")["Anypost-Signature"]
+        header = signature_headers([secret], "b", NOW_SECONDS, b"{}")["Anypost-Signature"]
         both = header.replace("v1=", "v1=00,v1=")
 
         assert is_ours(secret, header, b"{}", NOW_SECONDS)
@@ -89,7 +89,7 @@ class TestEvents:
         """Another body, an old signature, another secret."""
         secret = new_secret(bytes)
         asked = new_secret(lambda size: bytes([secret_byte] * size))
-        header = signature_headers(secret, "b", NOW_SECONDS, b"{}")["Anypost-Signature"]
+        header = signature_headers([secret], "b", NOW_SECONDS, b"{}")["Anypost-Signature"]
 
         assert not is_ours(asked, header, body, NOW_SECONDS + late_seconds)
 

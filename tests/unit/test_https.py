@@ -72,8 +72,10 @@ async def test_what_a_proxy_may_order(tmp_path: Path, bookkeeper: Bookkeeper) ->
     """Tracking domains that point here, in any spelling; nothing before the first look."""
     parts = https(tmp_path)
     await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
-    await bookkeeper.run(lambda registry: registry.domains.record_verified(DOMAIN, NOW))
     await bookkeeper.run(lambda registry: registry.domains.add(a_domain(domain_id="2", name=OTHER)))
+    await bookkeeper.run(
+        lambda registry: registry.domains.record_names([(TRACKING_DOMAIN, True)], NOW)
+    )
     names = (TRACKING_DOMAIN, TRACKING_DOMAIN.upper() + ".", f"track.{OTHER}", DOMAIN, "", "\x00")
     before = [parts.may_have_certificate(name) for name in names]
 

@@ -115,6 +115,22 @@ async def test_a_verified_domain_is_checked_once_an_hour(world: World) -> None:
 
 
 @ensureDeferred
+async def test_a_certificate_has_come(world: World) -> None:
+    """Its domain is checked at once, and no other."""
+    world.result = BAD
+    await world.pass_time(2 * HOUR, step=10.0)
+    world.checked.clear()
+
+    world.service.hurry("track.of.nobody.example")
+    await world.service.tick()
+    others = list(world.checked)
+    world.service.hurry(TRACKING_DOMAIN)
+    await world.service.tick()
+
+    assert ([], [TRACKING_DOMAIN]) == (others, world.checked)
+
+
+@ensureDeferred
 async def test_a_pending_domain_is_checked_sooner(world: World) -> None:
     """After 15 s, then twice as long each time, up to an hour."""
     world.result = BAD
