@@ -4,14 +4,16 @@ import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
 
 from openclick_sidecar.certificates import bundle
 from support.authority import Authority, replace
+from support.dns_server import DnsServer
 from support.http_client import Response, fetch
-from support.installation import InstallationError
+from support.installation import PUBLIC_HOSTNAME, InstallationError
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
@@ -27,6 +29,8 @@ class AcmeSidecar(LoneSidecar):
 
     def __init__(self, pebble: Pebble, port: int, **acme: object) -> None:
         self.pebble = pebble
+        self.dns = DnsServer()
+        self.dns.set(PUBLIC_HOSTNAME, "A", LOOPBACK)
         self.tls_port = free_port()
         self._acme = {"directory_url": pebble.directory_url, "ca_file": str(pebble.ca_file)}
         self._acme |= {"terms_agreed": True, **acme}
@@ -34,19 +38,30 @@ class AcmeSidecar(LoneSidecar):
         self.listen_on(port)
         self.add(TRACKING_DOMAIN)
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the name server too."""
+        super().__exit__(kind, error, trace)
+        self.dns.close()
+
     def listen_on(self, port: int) -> None:
         """Have plain HTTP answered at `port` from the next start on."""
         self.installation.hit_port = port
         self.installation.configure(
             f"unix:{self.installation.directory}/m.sock",
-            53,
+            self.dns.port,
             sidecar={"tls_listen": [f"{LOOPBACK}:{self.tls_port}"]},
             acme=self._acme,
             log={"level": "info"},
         )
 
     def add(self, tracking_domain: str) -> None:
-        """Add the sending domain of a tracking domain."""
+        """Add the sending domain of a tracking domain that leads here."""
+        self.dns.set(tracking_domain, "CNAME", f"{PUBLIC_HOSTNAME}.")
         sending = tracking_domain.partition(".")[2]
         self.installation.openclick("domain", "add", sending, "--opens", "--clicks")
 
