@@ -63,9 +63,9 @@ class _SidecarsCertificates:
         self._admin = admin
 
     @property
-    def speaks_tls(self) -> bool:
-        """Whether the sidecar serves https by itself: as the settings say, or as it has done."""
-        return bool(self._admin.config.sidecar.tls_listen or self._names())
+    def needs_certificate(self) -> bool:
+        """Whether the sidecar obtains certificates by ACME, as the settings say."""
+        return bool(self._admin.config.acme.directory_url)
 
     def serves(self, name: str) -> bool:
         """Tell whether the sidecar could serve https for `name` when it last looked."""

@@ -25,7 +25,7 @@ _OWN_PORTS = {"https": 443, "http": 80}
 class NoCertificates:
     """Where this sidecar speaks no TLS itself."""
 
-    speaks_tls = False
+    needs_certificate = False
 
     def serves(self, name: str) -> bool:
         """Tell that https is not served by this sidecar."""
@@ -75,7 +75,7 @@ class DomainChecks:
         return Surroundings(
             public_hostname=self.config.sidecar.public_hostname,
             scheme=self.config.links.scheme,
-            speaks_tls=self.certificates.speaks_tls,
+            needs_certificate=self.certificates.needs_certificate,
             resolver=self._resolver(),
             certificates=self.certificates,
             reach=self._reach,

@@ -41,6 +41,11 @@ class Https:
         if config.acme.directory_url:
             self._acme = AcmeClient(config.acme, directory / "accounts", self.challenges, now)
 
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether domains are verified only with a certificate in hand: with built-in ACME."""
+        return self.speaks_tls and self._acme is not None
+
     def serves(self, name: str) -> bool:
         """Tell whether https can be served for a tracking domain, an A-label in lower case, now."""
         return self.speaks_tls and self.shelf.serves(name)

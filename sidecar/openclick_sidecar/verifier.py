@@ -40,8 +40,8 @@ class Certificates(Protocol):
     """What is asked of TLS."""
 
     @property
-    def speaks_tls(self) -> bool:
-        """Whether this sidecar serves https by itself."""
+    def needs_certificate(self) -> bool:
+        """Whether domains are verified only with a certificate in hand: with built-in ACME."""
 
     def serves(self, name: str) -> bool:
         """Tell whether this sidecar can serve https for a tracking domain now."""
@@ -56,13 +56,13 @@ this sidecar was not reached, None where it was."""
 class Surroundings:
     """What a check needs to know and whom it asks.
 
-    `scheme` is the default of domains that have no word of their own.  `speaks_tls` says that this
-    sidecar is to serve https itself, so that a certificate is needed.
+    `scheme` is the default of domains that have no word of their own.  `needs_certificate` says
+    that this sidecar obtains certificates, so that none is verified before it has its own.
     """
 
     public_hostname: str
     scheme: str
-    speaks_tls: bool
+    needs_certificate: bool
     resolver: Asks
     certificates: Certificates
     reach: Reach
@@ -160,16 +160,15 @@ def _served(
     Raises CouldNotAsk, _Failed.
     """
     name, wanted = domain.tracking_domain, domain.wanted_scheme(around.scheme)
-    if around.speaks_tls and wanted is not Scheme.HTTP and not around.certificates.serves(name):
+    serves_https = around.certificates.serves(name)
+    if around.needs_certificate and wanted is not Scheme.HTTP and not serves_https:
         raise _Failed(
             "certificate_missing",
             f"{name} points here, but this sidecar has no certificate for it; need one that holds",
             True,
         )
     if domain.verification is VerificationMode.DNS:
-        return wanted is Scheme.HTTPS or (
-            wanted is Scheme.AUTO and around.certificates.serves(name)
-        )
+        return wanted is Scheme.HTTPS or (wanted is Scheme.AUTO and serves_https)
     return _reached(domain, addresses(), wanted, around, on_step)
 
 
@@ -181,7 +180,7 @@ def _reached(
     on_step: Callable[[str], None],
 ) -> bool:
     # What was reached over https before is not let fall to http by one failure.
-    needs_https = wanted is Scheme.HTTPS or around.speaks_tls or domain.https
+    needs_https = wanted is Scheme.HTTPS or around.needs_certificate or domain.https
     schemes = {Scheme.HTTP: ("http",)}.get(wanted, ("https",) if needs_https else ("https", "http"))
     failure: VerificationFailure | None = None
     for scheme in schemes:

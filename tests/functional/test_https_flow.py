@@ -30,13 +30,26 @@ def port() -> int:
 
 
 @pytest.fixture
+def ca() -> Authority:
+    """Give a CA."""
+    return Authority()
+
+
+@pytest.fixture
 def deployment(
-    postfix: PrivatePostfix, dns_server: DnsServer, receiver: WebhookReceiver, port: int
+    postfix: PrivatePostfix,
+    dns_server: DnsServer,
+    receiver: WebhookReceiver,
+    port: int,
+    ca: Authority,
 ) -> Iterator[Deployment]:
-    """Give an installation with a TLS listener and no certificate yet."""
+    """Give an installation with a TLS listener and no certificate yet, on a machine that trusts."""
     with Installation() as installation:
+        trusted = installation.directory / "ca.pem"
+        trusted.write_bytes(ca.root_pem)
+        installation.extra_env["SSL_CERT_FILE"] = str(trusted)
         sections = {
-            "links": {"scheme": "auto", "port": port},
+            "links": {"scheme": "auto", "port": installation.hit_port, "https_port": port},
             "sidecar": {"tls_listen": [f"{LOOPBACK}:{port}"]},
         }
         yield deploy(installation, postfix, dns_server, receiver, "https", **sections)
@@ -50,15 +63,21 @@ def mailed(deployment: Deployment, sink: SmtpSink, message_id: str) -> bytes:
 
 
 def test_links_become_https(
-    deployment: Deployment, sink: SmtpSink, receiver: WebhookReceiver, port: int
+    deployment: Deployment, sink: SmtpSink, receiver: WebhookReceiver, port: int, ca: Authority
 ) -> None:
     """http before the certificate, https after it, no restart between; hits become events."""
     certificates: Path = deployment.installation.certificates
     before = tracking_links(mailed(deployment, sink, "<before@kontor.example>"))
-    ca = Authority()
     ca.put(certificates, TRACKING_DOMAIN)
-    shown = ("certificate", "show", TRACKING_DOMAIN)
-    wait_until(lambda: deployment.installation.openclick_json(*shown)["https"], 30, "https", 0.3)
+    shown = ("domain", "show", DOMAIN)
+    wait_until(
+        lambda: (
+            deployment.installation.openclick_json(*shown)["tracking"]["link_scheme"] == "https"
+        ),
+        60,
+        "https",
+        0.3,
+    )
     arrived = mailed(deployment, sink, "<after@kontor.example>")
     after, [image] = tracking_links(arrived), open_images(arrived)
     peer, agent, tls = (LOOPBACK, port), {"User-Agent": BROWSER}, ca.client("h2", "http/1.1")

@@ -70,11 +70,11 @@ def around(
     *,
     host: str = HOST,
     scheme: str = "auto",
-    speaks_tls: bool = False,
+    needs_certificate: bool = False,
 ) -> Surroundings:
     """Return the surroundings of a check."""
     web = web or Web()
-    return Surroundings(host, scheme, speaks_tls, zone, web, web.reach)
+    return Surroundings(host, scheme, needs_certificate, zone, web, web.reach)
 
 
 def failed(code: str, message: str, here: bool | None = False) -> CheckResult:
@@ -285,7 +285,7 @@ def test_a_certificate_is_missing(mode: VerificationMode) -> None:
     """Said before anything is fetched, which could only fail."""
     web = Web(("http",))
 
-    found = verify(a_domain(verification=mode), around(web=web, speaks_tls=True))
+    found = verify(a_domain(verification=mode), around(web=web, needs_certificate=True))
 
     assert found == failed(
         "certificate_missing",
@@ -300,15 +300,15 @@ def test_a_certificate_is_in_hand() -> None:
     web = Web(("https", "http"), (NAME,))
 
     assert CheckResult(https=True, points_here=True) == verify(
-        NEW, around(web=web, speaks_tls=True)
+        NEW, around(web=web, needs_certificate=True)
     )
     web.schemes = ("http",)
-    assert REFUSED == verify(NEW, around(web=web, speaks_tls=True)).failure
+    assert REFUSED == verify(NEW, around(web=web, needs_certificate=True)).failure
 
 
 def test_a_domain_that_is_to_have_no_https() -> None:
     """It needs no certificate, though others have one."""
-    found = verify(a_domain(scheme=Scheme.HTTP), around(speaks_tls=True))
+    found = verify(a_domain(scheme=Scheme.HTTP), around(needs_certificate=True))
 
     assert CheckResult(points_here=True) == found
 
