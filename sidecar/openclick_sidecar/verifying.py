@@ -98,6 +98,7 @@ class Verifying:
         self._subjects: dict[str, Subject] = {}
         self._entries: dict[str, _Entry] = {}
         self._list_at = float("-inf")
+        self._urgent: set[str] = set()
 
     async def tick(self) -> None:
         """Read the list where that is due, and begin the checks that are."""
@@ -121,10 +122,12 @@ class Verifying:
         return await self._record(domain, result)
 
     def hurry(self, tracking_domain: str) -> None:
-        """Have a domain checked with the next tick: its certificate is there, say."""
-        for key, subject in self._subjects.items():
-            if isinstance(subject, SendingDomain) and subject.tracking_domain == tracking_domain:
-                self._entries[key].due_at = self._monotonic()
+        """Have a domain checked with the next tick: its certificate is there, say.
+
+        The list is read anew for it, since the domain may have been added a moment ago.
+        """
+        self._urgent.add(tracking_domain)
+        self._list_at = float("-inf")
 
     def _take(self, subjects: dict[str, Subject]) -> None:
         """Take the list as it is now; what is new on it, or changed by the admin, is due."""
@@ -136,6 +139,10 @@ class Verifying:
             if not self._entries[key].running:
                 del self._entries[key]
         self._subjects = subjects
+        for key, subject in subjects.items():
+            if isinstance(subject, SendingDomain) and subject.tracking_domain in self._urgent:
+                self._entries[key].due_at = now
+        self._urgent.clear()
 
     def _first_wait(self, subject: Subject) -> float:
         """Return when to check what is new here: what was verified when last seen can wait."""
