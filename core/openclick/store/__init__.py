@@ -42,6 +42,7 @@ from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 from openclick.store.statistics import Statistics
+from openclick.store.symptoms import WebhookState, sqlite_version
 
 __all__ = [
     "FIRST_CURSOR",
@@ -66,8 +67,10 @@ __all__ = [
     "StoreFault",
     "StoreMoved",
     "StoreTooNew",
+    "WebhookState",
     "keep_rights",
     "open_store",
+    "sqlite_version",
 ]
 
 
