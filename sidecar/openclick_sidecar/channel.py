@@ -212,7 +212,10 @@ class HitChannel(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802
         """Start the clock of the first request."""
-        self._send_some = getattr(self.transport, "writeSomeData", None)
+        # Asked of its class: a wrapper, such as TLS, lends whatever its inner transport has, and by
+        # that an answer would go out in the clear.
+        is_its_own = hasattr(type(self.transport), "writeSomeData")
+        self._send_some = self.transport.writeSomeData if is_its_own else None
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
         self.pause_if_full()

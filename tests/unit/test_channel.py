@@ -191,6 +191,28 @@ def test_a_socket_takes_a_part_of_an_answer(factory: HitFactory) -> None:
     assert wire.sent + first == second
 
 
+class Wrapper(Wire):
+    """A connection in TLS, as Twisted wraps it: it lends every method of the socket below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.below = Socket()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.below, name)
+
+
+def test_no_answer_goes_past_a_wrapper(factory: HitFactory) -> None:
+    """Written to the socket below TLS it would leave in the clear."""
+    wire = Wrapper()
+    connection = Connection(factory, wire)
+
+    wrapped = connection.send(GET)
+
+    assert wrapped.startswith(b"HTTP/1.1 302 Found\r\n")
+    assert wire.below.sent == b""
+
+
 def test_a_socket_is_lost_before_the_answer(factory: HitFactory) -> None:
     """Twisted gets the whole answer, and finds out by itself."""
     wire = Socket()
