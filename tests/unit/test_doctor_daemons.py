@@ -86,7 +86,7 @@ class TestSocket:
 
         found = one(judge_daemons.socket, facts)
 
-        assert "user postfix, in the chroot" in found
+        assert "user postfix (in the chroot)" in found
         assert "or it is not below the queue directory" in found
 
     def test_a_socket_file_that_nobody_listens_at(self) -> None:

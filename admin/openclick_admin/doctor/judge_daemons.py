@@ -68,7 +68,7 @@ def socket(facts: Facts) -> Iterator[Finding]:
 
 
 def _knocked(knock: Knock, path: str) -> Finding:
-    who = f"user {knock.user}" + (", in the chroot" if knock.chrooted else "")
+    who = f"user {knock.user}" + (" (in the chroot)" if knock.chrooted else "")
     if knock.stage is Stage.DONE:
         return ok("milter.socket", f"{path} answers {who}")
     if knock.stage is Stage.TALK:

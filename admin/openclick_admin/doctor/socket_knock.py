@@ -17,6 +17,7 @@ what answers is known to be a milter, and sees no message.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -63,7 +64,7 @@ def _become(wish: dict[str, Any]) -> None:
 
 
 def _connected_file(path: str, wish: dict[str, Any]) -> socket.socket:
-    _walk(path, "" if wish["chroot"] else wish["directory"])
+    _walk(path, wish["directory"], chrooted=wish["chroot"])
     found = socket.socket(socket.AF_UNIX)
     found.settimeout(_SECONDS)
     try:
@@ -73,12 +74,13 @@ def _connected_file(path: str, wish: dict[str, Any]) -> socket.socket:
     return found
 
 
-def _walk(path: str, queue_directory: str) -> None:
+def _walk(path: str, queue_directory: str, *, chrooted: bool) -> None:
     """See that each directory on the way can be entered, as the kernel will."""
     folder = os.path.dirname(path)
     steps = [folder[:end] for end in range(1, len(folder)) if folder[end] == "/"] + [folder]
     for step in filter(None, steps):
-        shown = step if step.startswith("/") else f"{queue_directory}/{step}"
+        is_whole = step.startswith("/") and not chrooted
+        shown = step if is_whole else f"{queue_directory}/{step.lstrip('/')}"
         if not os.path.isdir(step):
             raise _Failed("path", f"there is no {shown}")
         if not os.access(step, os.X_OK):
@@ -101,9 +103,10 @@ def _talk(connected: socket.socket) -> None:
         try:
             connected.sendall(_OFFER)
             head = connected.recv(_MOST_REPLY_BYTES)
-            connected.sendall(_FAREWELL)
         except OSError as error:
             raise _Failed("talk", f"no answer: {error}") from error
+        with contextlib.suppress(OSError):
+            connected.sendall(_FAREWELL)
     if head[4:5] != b"O":
         raise _Failed("talk", f"the answer begins with {head[:8]!r}" if head else "it hung up")
 
