@@ -28,7 +28,7 @@ from openclick_milter.submission import World
 
 log = logging.getLogger(__name__)
 
-RESTART_NEEDED = (("store", "url"), ("milter", "socket"))
+RESTART_NEEDED = (("store", "url"), ("milter", "socket"), ("log", "target"))
 """The options of the milter that a reload cannot change."""
 
 
