@@ -65,6 +65,9 @@ def _flow(deployment: Deployment, sink: SmtpSink) -> list[str]:
     for url in (links[0], images[0], links[0][:-8] + "AAAAAAAA", f"{links[0]}%0a%1b[2J"):
         fetch(url, deployment.peer, {"User-Agent": BROWSER})
     _reload(installation)
+    assert installation.sidecar is not None
+    installation.sidecar.signal(signal.SIGHUP)
+    wait_until(lambda: "settings: read again" in deployment.sidecar_log(), 20, "a reload")
     wait_until(lambda: ": delivered " in deployment.sidecar_log(), 60, "a delivery")
     wait_until(lambda: ": attempt failed " in deployment.sidecar_log(), 60, "a failed attempt")
     return [url.rpartition("/")[2] for url in (*links, *images)]
