@@ -17,8 +17,8 @@ def test_each_webhook_with_what_waits_and_what_was_given_up(tmp_path: Path) -> N
         registry.deliveries.form(NOW, lambda: next(names))
         registry.webhooks.disable("wh_2", NOW, "by hand")
 
-        with closing(store.registry_reader()) as reader:
-            first, second = reader.symptoms.webhooks()
+        with closing(store.symptoms()) as symptoms:
+            first, second = symptoms.webhooks()
 
     assert (first.webhook.webhook_id, first.backlog.pending_deliveries, first.abandoned) == (
         "wh_1",

@@ -149,8 +149,8 @@ def look_at_traffic(store: Store, hits: list[Hit], now: Instant) -> TrafficFacts
 def look_at_webhooks(store: Store) -> tuple[tuple[WebhookState, ...], str]:
     """Return how each webhook does, and why that cannot be read."""
     try:
-        with closing(store.registry_reader()) as reader:
-            return tuple(reader.symptoms.webhooks()), ""
+        with closing(store.symptoms()) as symptoms:
+            return tuple(symptoms.webhooks()), ""
     except StoreFault as error:
         return (), str(error)
 

@@ -15,7 +15,6 @@ from openclick.store.delivery_desk import DeliveryDesk
 from openclick.store.domains import DomainBook, DomainView
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
-from openclick.store.symptoms import Symptoms
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
@@ -56,7 +55,7 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: domains for the milter, the judge's cursor for the recorder, symptoms."""
+    """Read-only: the domains for the milter, the judge's cursor for the recorder."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
@@ -64,7 +63,6 @@ class RegistryReader:
         )
         self.domains = DomainView(self._database)
         self.certificates = CertificateView(self._database)
-        self.symptoms = Symptoms(self._database)
 
     @property
     def moved(self) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
-from openclick.store.database import Database
+from openclick.store.database import open_reading
 from openclick.store.deliveries import read_backlog
 from openclick.store.webhooks import webhook_from_row
 from openclick.webhooks import Backlog, DeliveryState, Webhook
@@ -24,10 +25,10 @@ class WebhookState:
 
 
 class Symptoms:
-    """The questions; a part of `RegistryReader`."""
+    """The questions; opened by `Store.symptoms`, closed by the caller."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, directory: Path) -> None:
+        self._database = open_reading(directory / "openclick.db", "openclick")
 
     def webhooks(self) -> list[WebhookState]:
         """Return how each webhook does, oldest first.  Raises StoreFault."""
@@ -47,6 +48,10 @@ class Symptoms:
             for row in rows
             if (backlog := backlogs.get(row["webhook_id"])) is not None
         ]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
 
 def sqlite_version() -> str:
