@@ -17,6 +17,7 @@ MILTER_RESTART = (("store", "url"), ("milter", "socket"), ("log", "target"))
 """What of all that openclick-milter reads it cannot change while it runs."""
 
 _NOT_SIDECAR = frozenset({("retention", "messages_days")})
+_ALSO_SIDECAR = frozenset({("milter", "header_prefix")})  # the API writes control headers
 SIDECAR_RELOAD = (("log", "level"),)
 """What openclick-sidecar can change while it runs."""
 
@@ -28,7 +29,8 @@ def milter_reads(section: str, name: str) -> bool:
 
 def sidecar_reads(section: str, name: str) -> bool:
     """Tell whether an option is any of openclick-sidecar's business."""
-    return section != "milter" and (section, name) not in _NOT_SIDECAR
+    option = (section, name)
+    return option in _ALSO_SIDECAR or (section != "milter" and option not in _NOT_SIDECAR)
 
 
 def effect(section: str, name: str) -> str:
