@@ -80,10 +80,10 @@ class Ward:
         """Do what an admin does, up to the first tracked mail."""
         self.installation.init()
         self.publish()
-        self.installation.openclick("domain", "add", DOMAIN, "--opens", "--clicks")
-        self.installation.openclick("domain", "verify", DOMAIN)
         self.installation.start_milter()
         self.installation.start_sidecar()
+        self.installation.openclick("domain", "add", DOMAIN, "--opens", "--clicks")
+        self.installation.openclick("domain", "verify", DOMAIN)
         where = ("--postfix-config", str(self.postfix.config_dir))
         self.installation.openclick("postfix", *where, "--apply")
 
