@@ -12,6 +12,7 @@ from pathlib import Path
 from manpages import man_pages
 
 from openclick.config import DEFAULT_PATH, EX_CONFIG, sample_config, toml_value
+from openclick.reload import effect
 from openclick.settings import SECTIONS, Setting, table
 
 DIRECTORY = Path(__file__).resolve().parent
@@ -26,7 +27,10 @@ The file is TOML; every option stands in a section, and every option has a defau
 An unknown option or a value that cannot be used is an error with file and line.
 `openclick config check` names every fault and exits {EX_CONFIG} where there is one.
 [openclick.toml](openclick.toml) is the same table as a file to start from.
-A change takes effect when the daemon that reads it is started again.
+Under each option stands when a change takes effect.
+SIGHUP (`systemctl kill -s HUP openclick-milter`) reads the file again.
+A fault in it changes nothing and is named.
+An option that has changed and needs a restart is named, and keeps its old value.
 """
 
 
@@ -50,6 +54,7 @@ def _entry(row: Setting) -> str:
         f"{_lines(row.text)}\n\n"
         f"- default: `{toml_value(row.default)}`\n"
         f"- needs: {row.kind.needs}\n"
+        f"- takes effect: {effect(row.section, row.name)}\n"
     )
 
 

@@ -33,6 +33,7 @@ _SUBCOMMANDS = {
     "stats": ("openclick_admin.stats", "Messages, opens and clicks, counted."),
     "explain": ("openclick_admin.explain", "What was done, or would be, and why."),
     "postfix": ("openclick_admin.postfix", "Put the milter into this Postfix, or take it out."),
+    "doctor": ("openclick_admin.doctor.command", "Look at everything, and say what to do."),
     "instrument": ("openclick_admin.instrument", "Try instrumenting on one message, offline."),
     "store": ("openclick_admin.store", "Check the store, back it up, migrate it."),
     "apikey": ("openclick_admin.apikey", "Keys of the HTTP API."),

@@ -25,6 +25,8 @@ _RAW = (
     "cleanup_service_name",
     "content_filter",
     "receive_override_options",
+    "milter_default_action",
+    "inet_interfaces",
     "oc_split_destination_recipient_limit",
 )
 _EXPANDED = (
@@ -33,6 +35,7 @@ _EXPANDED = (
     "mynetworks",
     "message_size_limit",
     "compatibility_level",
+    "mail_owner",
 )
 
 

@@ -12,6 +12,7 @@ import re
 from openclick.option_kinds import IPNetwork
 
 _BLANKS = re.compile(r"[\s,]+")
+_MAPPED_LOOPBACK = ipaddress.IPv6Network("::ffff:127.0.0.0/104")
 
 
 def elements(text: str) -> list[str]:
@@ -57,6 +58,11 @@ def networks(text: str) -> tuple[list[IPNetwork], list[str]]:
         except ValueError:
             others.append(element)
     return literal, others
+
+
+def is_this_machine(network: IPNetwork) -> bool:
+    """Tell whether a network is loopback, IPv4's as IPv6 maps it included (Postfix lists it)."""
+    return network.is_loopback or contains(_MAPPED_LOOPBACK, network)
 
 
 def contains(outer: IPNetwork, inner: IPNetwork) -> bool:

@@ -22,7 +22,14 @@ from pathlib import Path
 
 from openclick.settings import MilterSettings
 from openclick_admin.postconf import Postfix, PostfixFault, Service
-from openclick_admin.postfix_lists import contains, elements, endpoint, networks, packed
+from openclick_admin.postfix_lists import (
+    contains,
+    elements,
+    endpoint,
+    is_this_machine,
+    networks,
+    packed,
+)
 
 CLEANUP = "oc_cleanup"
 _PORTS = {"submission", "submissions", "smtps", "587", "465"}
@@ -197,7 +204,7 @@ def propose_settings(
     missing = [
         str(network)
         for network in literal
-        if not network.is_loopback and not any(contains(trusted, network) for trusted in known)
+        if not is_this_machine(network) and not any(contains(trusted, network) for trusted in known)
     ]
     if missing:
         wanted = ", ".join(f'"{name}"' for name in [*map(str, known), *missing])

@@ -3,16 +3,19 @@
     4Xk2Q1z0: instrumented links=12 image=yes email_id=email_0199...
 
 Called by both daemons.  Promises: one event is one line of printable text, whatever it quotes;
-nothing that a stranger sends can forge a second line or an escape sequence.  Lines go to standard
-error, which systemd keeps.
+nothing that a stranger sends can forge a second line or an escape sequence.  Where lines go is
+`log_targets`'s business.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from typing import Any
+
+from openclick.log_targets import JournalHandler, SyslogHandler, is_journal
 
 _PLAIN = re.compile(r"[A-Za-z0-9@._:/+<>\[\]{}!?*%,;~^$&#()=-]+\Z")
 _MAX_VALUE_CHARS = 300
@@ -24,10 +27,19 @@ def line(subject: str, text: str, /, **fields: Any) -> str:
     return " ".join([f"{printable(subject)}: {printable(text)}", *pairs])
 
 
-def start_logging(program: str, level: str) -> None:
-    """Send the root logger's lines to standard error, from `level` ("info", ...) upwards."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine(f"{program} %(levelname)s %(message)s"))
+def start_logging(program: str, level: str, target: str = "stderr") -> None:
+    """Send the root logger's lines to `target`, from `level` ("info", ...) upwards.
+
+    `target` is "stderr", which may lead to systemd's journal, or "syslog".
+    """
+    handler: logging.Handler
+    if target == "syslog":
+        handler = SyslogHandler(program)
+        handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    else:
+        journal = is_journal(os.environ, 2)
+        handler = JournalHandler(sys.stderr) if journal else logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_OneLine(f"{program} %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -270,12 +270,18 @@ class JudgeSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What the daemons write to standard error, which systemd's journal keeps."""
+    """What the daemons write, and where."""
 
     level: str = _option(
         "info",
         one_of("debug", "info", "warning", "error"),
         "The least important line that is written.",
+    )
+    target: str = _option(
+        "stderr",
+        one_of("stderr", "syslog"),
+        "Where lines go: stderr, which systemd's journal keeps with their levels, or syslog "
+        "(/dev/log, facility mail), beside Postfix's own.",
     )
 
 

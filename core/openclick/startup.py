@@ -41,7 +41,7 @@ def begin(
     if options.check_config:
         print(f"{options.config}: no fault found")
         sys.exit(0)
-    start_logging(program, config.log.level)
+    start_logging(program, config.log.level, config.log.target)
     return config, options.config
 
 

@@ -16,6 +16,7 @@ from openclick.config import ConfigError, load_config
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
+from openclick.reload import MILTER_RESTART, changed, with_option
 from openclick.settings import Config
 from openclick.store import StoreFault, open_store
 from openclick.systemd import notify
@@ -27,9 +28,6 @@ from openclick_milter.rows import MessageRows
 from openclick_milter.submission import World
 
 log = logging.getLogger(__name__)
-
-RESTART_NEEDED = (("store", "url"), ("milter", "socket"))
-"""The options of the milter that a reload cannot change."""
 
 
 class Worlds:
@@ -105,10 +103,8 @@ class Worlds:
 
 
 def _keep_what_needs_a_restart(old: Config, new: Config) -> Config:
-    for section, name in RESTART_NEEDED:
-        before = getattr(getattr(old, section), name)
-        if getattr(getattr(new, section), name) != before:
+    for section, name in changed(old, new):
+        if (section, name) in MILTER_RESTART:
             log.warning(line("settings", f"{section}.{name} has changed: restart needed"))
-            kept = dataclasses.replace(getattr(new, section), **{name: before})
-            new = dataclasses.replace(new, **{section: kept})
+            new = with_option(new, section, name, getattr(getattr(old, section), name))
     return new

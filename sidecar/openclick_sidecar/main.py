@@ -1,8 +1,9 @@
 """openclick-sidecar: reads its settings, opens its ports, runs until SIGTERM.
 
-Called by systemd or by hand.  Exit status 78 for a configuration at fault, 69 where a port cannot
-be opened, 0 after SIGTERM or SIGINT.  A store or key that cannot be used is no reason to end: it is
-said, and links are answered as far as the keys allow.
+Called by systemd or by hand.  SIGHUP reads the settings again, see `reload`.  Exit status 78 for a
+configuration at fault, 69 where a port cannot be opened, 0 after SIGTERM or SIGINT.  A store or key
+that cannot be used is no reason to end: it is said, and links are answered as far as the keys
+allow.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
 from openclick.systemd import inherited_sockets
 from openclick_sidecar.judges import load_judge
+from openclick_sidecar.reload import Reload
 from openclick_sidecar.trust import own_authorities
 
 PROGRAM = "openclick-sidecar"
@@ -33,8 +35,8 @@ log = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the sidecar; ends the process with its exit status."""
-    config, _ = begin(PROGRAM, PURPOSE, argv, also_check=check_files)
-    status = run(config)
+    config, path = begin(PROGRAM, PURPOSE, argv, also_check=check_files)
+    status = run(config, path)
     logging.shutdown()
     # Not sys.exit: the interpreter's end would wait for a thread that a hanging disk holds.
     os._exit(status)
@@ -46,7 +48,7 @@ def check_files(config: Config) -> None:
     own_authorities(config)
 
 
-def run(config: Config) -> int:
+def run(config: Config, path: str) -> int:
     """Serve until a signal asks for the end; return the exit status."""
     # Before Twisted, which takes the variables out of the environment when it is imported.
     inherited = inherited_sockets(os.environ, os.getpid())
@@ -63,6 +65,7 @@ def run(config: Config) -> int:
     except ConfigError as error:
         print(f"{error}\n{PROGRAM} not started", file=sys.stderr)
         return EX_CONFIG
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     observer: Any = STDLibLogObserver()
     os.umask(_UMASK)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
@@ -78,6 +81,8 @@ def run(config: Config) -> int:
     except CannotListen as error:
         log.error(line("sidecar", f"{error}; not started"))
         return EX_UNAVAILABLE
+    reload = Reload(config, path)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reactor.callFromThread(reload))
     reactor.addSystemEventTrigger(
         "before", "shutdown", lambda: Deferred.fromCoroutine(sidecar.stop())
     )

@@ -258,6 +258,12 @@ class TestTrustedNetworks:
         assert 'trusted_networks = ["10.1.0.0/24", "10.1.0.0/16", "192.0.2.7/32"]' in plan.settings
         assert any("10.1.0.0/16 192.0.2.7/32" in note for note in plan.notes)
 
+    def test_a_stock_postfix_proposes_nothing(self) -> None:
+        """Its mynetworks is this machine, IPv4's loopback as IPv6 maps it included."""
+        plan = planned(postfix(SUBMISSION))
+
+        assert plan.settings == ["max_message_bytes = 21480000"]
+
     def test_what_is_trusted_already_is_not_proposed(self) -> None:
         """Nor is a network within one that is."""
         plan = planned(

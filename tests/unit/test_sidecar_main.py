@@ -28,7 +28,7 @@ def test_a_file_at_fault_ends_the_start(
     config_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 78 and one line, rather than a judge without the admin's networks."""
-    assert run(load_config(str(config_path))) == 78
+    assert run(load_config(str(config_path)), str(config_path)) == 78
     assert fault(config_path.parent) == capsys.readouterr().err
 
 

@@ -43,6 +43,7 @@ from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 from openclick.store.statistics import Statistics
+from openclick.store.symptoms import Symptoms, WebhookState, sqlite_version
 
 __all__ = [
     "FIRST_CURSOR",
@@ -69,8 +70,11 @@ __all__ = [
     "StoreFault",
     "StoreMoved",
     "StoreTooNew",
+    "Symptoms",
+    "WebhookState",
     "keep_rights",
     "open_store",
+    "sqlite_version",
 ]
 
 
@@ -102,6 +106,10 @@ class Store:
     def statistics(self) -> Statistics:
         """Open messages.db and openclick.db to count what is in them."""
         return Statistics(self.directory)
+
+    def symptoms(self) -> Symptoms:
+        """Open openclick.db to see how each webhook does."""
+        return Symptoms(self.directory)
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -115,15 +115,20 @@ class DeliveryBook:
 
     def backlog(self) -> list[Backlog]:
         """Return what waits for each webhook, whatever its status."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT webhook_id, status, cursor FROM webhooks ORDER BY webhook_id"
-            ).fetchall()
-            return [_backlog(connection, row) for row in rows]
+        return read_backlog(self._database)
 
     def _claim(self, delivery: Delivery, webhook: Webhook, kind: AttemptKind) -> Claim:
         bodies = self.event_bodies(delivery.delivery_id)
         return Claim(delivery, webhook, kind, delivery.attempts + 1, bodies)
+
+
+def read_backlog(database: Database) -> list[Backlog]:
+    """Return what waits for each webhook, for whoever may read openclick.db."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT webhook_id, status, cursor FROM webhooks ORDER BY webhook_id"
+        ).fetchall()
+        return [_backlog(connection, row) for row in rows]
 
 
 def _backlog(connection: sqlite3.Connection, webhook: sqlite3.Row) -> Backlog:
