@@ -124,8 +124,8 @@ class Sidecar:
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
-        self._api.start()
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
+        self._api.start()
         self._https.speaks_tls = self._listeners.speaks_tls
         self._recorder.start()
         self._bookkeeper.start()
