@@ -33,19 +33,24 @@ from openclick.store.hits import HitLog, HitReader
 from openclick.store.inspection import (
     SCHEMAS,
     FileReport,
+    FileSize,
+    file_sizes,
     inspect,
     inspect_directory,
     migrate_file,
     require_known_schema,
 )
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
+from openclick.store.recent import RecentEvent, RecentEvents
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 from openclick.store.statistics import Statistics
+from openclick.store.webhook_figures import WebhookFigures
 
 __all__ = [
     "FIRST_CURSOR",
     "FileReport",
+    "FileSize",
     "Heartbeat",
     "HitLog",
     "HitReader",
@@ -55,6 +60,8 @@ __all__ = [
     "LoggedEvent",
     "MessageLog",
     "MessageReader",
+    "RecentEvent",
+    "RecentEvents",
     "Registry",
     "RegistryReader",
     "Round",
@@ -66,6 +73,7 @@ __all__ = [
     "StoreFault",
     "StoreMoved",
     "StoreTooNew",
+    "WebhookFigures",
     "keep_rights",
     "open_store",
 ]
@@ -99,6 +107,14 @@ class Store:
     def statistics(self) -> Statistics:
         """Open messages.db and openclick.db to count what is in them."""
         return Statistics(self.directory)
+
+    def recent_events(self) -> RecentEvents:
+        """Open openclick.db and messages.db to read the newest events."""
+        return RecentEvents(self.directory)
+
+    def file_sizes(self) -> list[FileSize]:
+        """Return the sizes of the files, which are not opened."""
+        return file_sizes(self.directory)
 
     @property
     def file_names(self) -> tuple[str, ...]:

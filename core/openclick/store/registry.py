@@ -15,6 +15,7 @@ from openclick.store.delivery_desk import DeliveryDesk
 from openclick.store.domains import DomainBook, DomainView
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
+from openclick.store.webhook_figures import WebhookFigureView
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
@@ -55,7 +56,7 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: the domains for the milter, the judge's cursor for the recorder."""
+    """Read-only: domains for the milter, the judge's cursor for the recorder, the status page."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
@@ -63,6 +64,7 @@ class RegistryReader:
         )
         self.domains = DomainView(self._database)
         self.certificates = CertificateView(self._database)
+        self.webhook_figures = WebhookFigureView(self._database)
 
     @property
     def moved(self) -> bool:
