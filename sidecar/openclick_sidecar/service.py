@@ -30,6 +30,7 @@ from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
+from openclick_sidecar.heartbeat import read_heartbeat
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.https import Https
 from openclick_sidecar.judge import Judge
@@ -43,6 +44,7 @@ from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.status.wiring import status_page
 from openclick_sidecar.status_pages import StatusSite
 from openclick_sidecar.waiting_room import WaitingRoom
 
@@ -68,6 +70,7 @@ class Sidecar:
         judge: Judge,
         reactor: Any,
         authorities: Sequence[bytes] = (),
+        status_login: str = "",
     ) -> None:
         """`authorities` are certificates in PEM that webhooks' are checked against too."""
         self._config = config
@@ -97,7 +100,12 @@ class Sidecar:
             self._factory,
             self._admission,
             self._clients.trusts,
-            StatusSite(self._read, readiness.reasons, self._https.may_have_certificate),
+            StatusSite(
+                self._read,
+                readiness.reasons,
+                self._https.may_have_certificate,
+                status_page(config, store, reactor, lambda: self._readings(None), status_login),
+            ),
             self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
@@ -215,7 +223,7 @@ class Sidecar:
     def _read(self) -> Deferred[Readings]:
         """Take all numbers; the milter's stand in a file, which is read in another thread."""
         milter: Deferred[Heartbeat | None] = deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), _heartbeat, self._store
+            self._reactor, self._reactor.getThreadPool(), read_heartbeat, self._store
         )
         return milter.addCallback(self._readings)
 
@@ -273,20 +281,6 @@ def _forget_fault(failure: Failure) -> None:
     """Let a store that cannot be used be no hindrance to the end."""
     if not isinstance(failure.value, StoreFault):
         failure.raiseException()
-
-
-def _heartbeat(store: Store) -> Heartbeat | None:
-    """Return the milter's last heartbeat; None where it never ran, or cannot be read."""
-    try:
-        reader = store.message_reader()
-    except StoreFault:
-        return None
-    try:
-        return reader.maybe_heartbeat()
-    except StoreFault:
-        return None
-    finally:
-        reader.close()
 
 
 def _coroutine(

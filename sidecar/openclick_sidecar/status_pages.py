@@ -1,8 +1,9 @@
-"""/metrics, /healthz, /readyz and /tls-ask, on a listener of their own.
+"""/status, /metrics, /healthz, /readyz and /tls-ask, on a listener of their own.
 
-Made by `service`.  Nothing here is secret from whoever may reach the listener, which is why it is
-loopback by default.
+Made by `service`.  But for /status, which says itself who may see it, nothing here is secret from
+whoever may reach the listener, which is why it is loopback by default.
 
+    /status    the status page, for people
     /metrics   the numbers, for Prometheus
     /healthz   200 while the process goes round: for whoever would restart it
     /readyz    200, or 503 with one reason a line: for whoever would send traffic elsewhere
@@ -44,8 +45,9 @@ class StatusSite(Site):
         read: Callable[[], Deferred[Readings]],
         checks: Checks,
         may_have_certificate: Callable[[str], bool] = lambda _name: False,
+        status: Resource | None = None,
     ) -> None:
-        super().__init__(_Pages(read, checks, may_have_certificate))
+        super().__init__(_Pages(read, checks, may_have_certificate, status))
 
     def log(self, request: Request) -> None:
         """Write no access log: a scrape every few seconds is no news."""
@@ -59,14 +61,19 @@ class _Pages(Resource):
         read: Callable[[], Deferred[Readings]],
         checks: Checks,
         may_have_certificate: Callable[[str], bool],
+        status: Resource | None,
     ) -> None:
         super().__init__()
+        self._status = status
         self._read = read
         self._checks = checks
         self._may_have_certificate = may_have_certificate
 
     def render_GET(self, request: Request) -> bytes | int:  # noqa: N802 - Twisted's name
         """Answer one of the pages."""
+        if request.path == b"/status" and self._status is not None:
+            shown: bytes | int = self._status.render(request)
+            return shown
         if request.path == b"/metrics":
             numbers = self._read()
             request.notifyFinish().addErrback(lambda _gone: numbers.cancel())
@@ -82,7 +89,7 @@ class _Pages(Resource):
             name = request.args.get(b"domain", [b""])[0].decode("utf-8", "replace")
             may = self._may_have_certificate(name)
             return _page(request, 200 if may else 403, "yes\n" if may else "no\n")
-        return _page(request, 404, "There are /metrics, /healthz, /readyz and /tls-ask.\n")
+        return _page(request, 404, "There are /status, /metrics, /healthz, /readyz and /tls-ask.\n")
 
 
 def _send(request: Request, readings: Readings) -> None:

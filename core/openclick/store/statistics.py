@@ -29,6 +29,7 @@ from openclick.verdicts import COUNTED, Visitor
 
 DAY = 86_400 * SECOND
 HOUR = 3600 * SECOND
+_DAY, _HOUR = DAY, HOUR  # inside Grouping the plain names are its members
 _LATEST_SPLIT = 8 * DAY  # a copy of the split is dated by its first pass, at most a week before
 _COUNTED = ", ".join(f"'{visitor.value}'" for visitor in sorted(COUNTED))
 
@@ -52,13 +53,13 @@ class Grouping(Enum):
     """What the counts are told apart by; the value is what of a message and a hit makes the key."""
 
     ALL = ("''", "''")
-    HOUR = (f"m.created_at / {HOUR}", f"v.received_at / {HOUR}")
-    DAY = (f"m.created_at / {DAY}", f"v.received_at / {DAY}")
+    HOUR = (f"m.created_at / {_HOUR}", f"v.received_at / {_HOUR}")
+    DAY = (f"m.created_at / {_DAY}", f"v.received_at / {_DAY}")
     DOMAIN = ("m.sending_domain", "m.sending_domain")
     CAMPAIGN = ("coalesce(m.campaign, '')", "coalesce(m.campaign, '')")
     DOMAIN_DAY = (
-        f"m.sending_domain || ' ' || m.created_at / {DAY}",
-        f"coalesce(m.sending_domain, '') || ' ' || v.received_at / {DAY}",
+        f"m.sending_domain || ' ' || (m.created_at / {_DAY})",
+        f"coalesce(m.sending_domain, '') || ' ' || (v.received_at / {_DAY})",
     )
     MESSAGE = ("lower(hex(m.email_id))", "lower(hex(v.email_id))")
 
