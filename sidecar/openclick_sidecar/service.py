@@ -14,14 +14,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
 from openclick.settings import Config
-from openclick.store import Heartbeat, Store, StoreFault
+from openclick.store import Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
 from openclick_sidecar import backlog, dispatcher, judging, renewals, retention
 from openclick_sidecar.admission import Admission
@@ -30,7 +29,6 @@ from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
-from openclick_sidecar.heartbeat import read_heartbeat
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.https import Https
 from openclick_sidecar.judge import Judge
@@ -46,6 +44,8 @@ from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
 from openclick_sidecar.status.wiring import status_page
 from openclick_sidecar.status_pages import StatusSite
+from openclick_sidecar.store_state import StoreState
+from openclick_sidecar.store_watch import StoreWatch
 from openclick_sidecar.waiting_room import WaitingRoom
 
 __all__ = ["CannotListen", "Sidecar"]
@@ -94,18 +94,13 @@ class Sidecar:
             counters=self._counters,
             on_end=self._admission.release,
         )
-        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
+        self._watch = StoreWatch(store, reactor)
         self._listeners = Listeners(
             reactor,
             self._factory,
             self._admission,
             self._clients.trusts,
-            StatusSite(
-                self._read,
-                readiness.reasons,
-                self._https.may_have_certificate,
-                status_page(config, store, reactor, lambda: self._readings(None), status_login),
-            ),
+            self._status_site(status_login),
             self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
@@ -122,6 +117,23 @@ class Sidecar:
         self._renewals = self._https.renewals(self._bookkeeper, reactor)
         self._loops = self._periodic()
         self._add_watchdog()
+
+    def _status_site(self, login: str) -> StatusSite:
+        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
+        page = status_page(
+            self._config,
+            self._store,
+            self._reactor,
+            lambda: self._readings(StoreState()),
+            login,
+        )
+        return StatusSite(
+            self._read,
+            readiness.reasons,
+            self._watch.checks,
+            self._https.may_have_certificate,
+            page,
+        )
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
@@ -221,13 +233,10 @@ class Sidecar:
             self._loops.append((LoopingCall(pulse.tick), seconds / 2))
 
     def _read(self) -> Deferred[Readings]:
-        """Take all numbers; the milter's stand in a file, which is read in another thread."""
-        milter: Deferred[Heartbeat | None] = deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), read_heartbeat, self._store
-        )
-        return milter.addCallback(self._readings)
+        """Take all numbers; some stand in the store, which is read in another thread."""
+        return self._watch.state().addCallback(self._readings)
 
-    def _readings(self, milter: Heartbeat | None) -> Readings:
+    def _readings(self, state: StoreState) -> Readings:
         return Readings(
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
@@ -251,7 +260,7 @@ class Sidecar:
             webhook_attempts=dict(self._dispatcher.attempts),
             backlog=self._backlog.last,
             now=now(),
-            milter=milter,
+            state=state,
         )
 
     def _sleep(self, seconds: float) -> Deferred[None]:

@@ -18,7 +18,6 @@ from openclick.store import JudgeCursor, Store, open_store
 from openclick.store.statistics import Grouping
 from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
-from openclick_sidecar.heartbeat import read_heartbeat
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.overview import Overview, look, named, recent
 from openclick_sidecar.status.page import HEADERS, Question, page
@@ -43,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def looked(store: Store, **fields: object) -> Overview:
     """Return what is in a store, some of it replaced."""
-    overview = look(store, read_heartbeat(store), (2**33, 2**26), NOW)
+    overview = look(store, 2**26, NOW)
     return replace(overview, **fields)  # type: ignore[arg-type]
 
 

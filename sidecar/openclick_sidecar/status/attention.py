@@ -17,9 +17,8 @@ from openclick.webhooks import WebhookStatus
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.overview import Overview
 from openclick_sidecar.status.words import number, size, span
+from openclick_sidecar.store_state import SILENT_SECONDS
 
-HEARTBEAT_SECONDS = 60
-"""A heartbeat comes every 10 s; after this long without one the milter does not run."""
 _EXPIRY_SECONDS = 14 * 86_400
 _OLD_EVENT_SECONDS = 600
 _MANY_WAITING = 2000
@@ -66,7 +65,7 @@ def _milter(overview: Overview) -> Iterator[Finding]:
         )
         return
     silent = (overview.at - beat.beat_at) / SECOND
-    if silent > HEARTBEAT_SECONDS:
+    if silent > SILENT_SECONDS:
         yield Finding(
             Level.FAULT,
             "milter",

@@ -35,6 +35,7 @@ from openclick.store.statistics import (
     Window,
 )
 from openclick.tracking_certificates import TrackingCertificate
+from openclick_sidecar.store_state import read_state
 
 DAYS = 30
 HOURS = 24
@@ -82,14 +83,13 @@ class Overview:
     faults: tuple[str, ...] = ()
 
 
-def look(
-    store: Store, heartbeat: Heartbeat | None, space: tuple[int | None, int], at: Instant
-) -> Overview:
+def look(store: Store, reserve_bytes: int, at: Instant) -> Overview:
     """Read everything; this may take seconds.
 
-    `space` is how many bytes are free on the store's file system, and how many are to stay so.
+    `reserve_bytes` are to stay free on the store's file system.
     """
-    faults: list[str] = []
+    state = read_state(store)
+    faults = list(state.faults)
 
     def part(read: Callable[[], T]) -> T | None:
         try:
@@ -99,21 +99,20 @@ def look(
                 faults.append(str(fault))
             return None
 
-    registry = part(lambda: _registry(store))
+    webhooks = part(lambda: _webhooks(store))
     activity = part(lambda: _activity(store, at))
     events = part(lambda: recent(store))
-    domains, certificates, webhooks = registry or (None, {}, None)
     return Overview(
         at=at,
-        domains=domains,
-        certificates=certificates,
+        domains=None if webhooks is None else state.domains,
+        certificates={each.name: each for each in state.certificates},
         webhooks=webhooks,
         activity=activity,
         events=events,
-        heartbeat=heartbeat,
-        files=tuple(store.file_sizes()),
-        free_bytes=space[0],
-        reserve_bytes=space[1],
+        heartbeat=state.heartbeat,
+        files=state.files,
+        free_bytes=state.free_bytes,
+        reserve_bytes=reserve_bytes,
         faults=tuple(faults),
     )
 
@@ -135,15 +134,9 @@ def named(store: Store, name: str) -> list[bytes]:
     return sorted({row.email_id for row in rows})
 
 
-def _registry(
-    store: Store,
-) -> tuple[tuple[SendingDomain, ...], dict[str, TrackingCertificate], tuple[WebhookFigures, ...]]:
+def _webhooks(store: Store) -> tuple[WebhookFigures, ...]:
     with closing(store.registry_reader()) as reader:
-        return (
-            tuple(reader.domains.many_domains()),
-            {each.name: each for each in reader.certificates.many_certificates()},
-            tuple(reader.webhook_figures.many()),
-        )
+        return tuple(reader.webhook_figures.many())
 
 
 def _activity(store: Store, at: Instant) -> Activity:

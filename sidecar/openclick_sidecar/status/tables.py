@@ -18,11 +18,11 @@ from openclick.store import Heartbeat, RecentEvent, WebhookFigures
 from openclick.tracking_certificates import CertificateStatus, TrackingCertificate
 from openclick.webhooks import WebhookStatus
 from openclick_sidecar.metrics import Readings
-from openclick_sidecar.status.attention import HEARTBEAT_SECONDS
 from openclick_sidecar.status.charts import spark
 from openclick_sidecar.status.markup import Markup, tag
 from openclick_sidecar.status.overview import DAYS, DomainActivity, Overview
 from openclick_sidecar.status.words import ago, clock, data, date, number, percent, size
+from openclick_sidecar.store_state import SILENT_SECONDS
 
 MOST_DOMAINS = 30
 _NO_ACTIVITY = DomainActivity(Row(""), (), (0,) * DAYS)
@@ -284,7 +284,7 @@ def health(overview: Overview, readings: Readings) -> Markup:
 def _milter(beat: Heartbeat | None, now: Instant) -> Markup:
     if beat is None:
         return _daemon("Milter", ("never seen", "bad"), [])
-    alive = now - beat.beat_at <= HEARTBEAT_SECONDS * SECOND
+    alive = now - beat.beat_at <= SILENT_SECONDS * SECOND
     counts = beat.counters
     return _daemon(
         "Milter",

@@ -15,8 +15,6 @@ from twisted.internet.threads import deferToThreadPool
 from openclick.instants import now
 from openclick.settings import Config
 from openclick.store import RecentEvent, Store
-from openclick_sidecar.free_space import free_bytes
-from openclick_sidecar.heartbeat import read_heartbeat
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.overview import Overview, look, named, recent
 from openclick_sidecar.status.remembered import Remembered
@@ -32,8 +30,7 @@ def status_page(
     reserve_bytes = config.store.reserve_bytes
 
     def counted() -> Overview:
-        space = (free_bytes(store.directory), reserve_bytes)
-        return look(store, read_heartbeat(store), space, now())
+        return look(store, reserve_bytes, now())
 
     def events_of(name: str) -> tuple[RecentEvent, ...]:
         return recent(store, named(store, name))
