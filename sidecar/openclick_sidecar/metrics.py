@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as LibraryMetric
 from prometheus_client.registry import Collector
 
@@ -23,10 +23,14 @@ from openclick import __version__
 from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
 from openclick.webhooks import Backlog, WebhookStatus
+from openclick.work_times import WorkTimes
 from openclick_sidecar.store_state import StoreState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _COUNTER_NAME = re.compile(r"[a-z][a-z_]*\Z")
+
+_WORK_NAME = "openclick_milter_work_seconds"
+_WORK_TEXT = "How long the milter worked on messages that it read whole."
 
 Sample = tuple[Mapping[str, object], float]
 
@@ -70,7 +74,9 @@ class Metric:
 def exposition(readings: Readings) -> bytes:
     """Return all metrics as Prometheus reads them."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families([one for one in metrics(readings) if one.samples]))
+    beat = readings.state.heartbeat
+    work = WorkTimes.of(beat.counters) if beat is not None else None
+    registry.register(_Families([one for one in metrics(readings) if one.samples], work))
     return generate_latest(registry)
 
 
@@ -79,6 +85,7 @@ class _Families(Collector):
     """Metrics as prometheus_client asks for them."""
 
     metrics: Sequence[Metric]
+    work: WorkTimes | None
 
     def collect(self) -> Iterator[LibraryMetric]:
         """Yield one family a metric."""
@@ -89,6 +96,16 @@ class _Families(Collector):
             for labels, value in metric.samples:
                 family.add_metric([str(labels[name]) for name in names], value)
             yield family
+        if self.work is not None and self.work.messages:
+            yield HistogramMetricFamily(
+                _WORK_NAME,
+                _WORK_TEXT,
+                buckets=[
+                    ("+Inf" if bound == float("inf") else f"{bound:g}", count)
+                    for bound, count in self.work.cumulative()
+                ],
+                sum_value=self.work.sum_seconds,
+            )
 
 
 def metrics(readings: Readings) -> Iterator[Metric]:
@@ -235,6 +252,11 @@ def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:
         *("heartbeat_time_seconds", "gauge", "Its last sign of life; one comes every 10 s."),
         _one(heartbeat.beat_at / SECOND),
     )
+    if heartbeat.connected_at is not None:
+        yield (
+            *("connection_time_seconds", "gauge", "When Postfix last opened a connection."),
+            _one(heartbeat.connected_at / SECOND),
+        )
     for name, count in sorted(heartbeat.counters.items()):
         if _COUNTER_NAME.match(name):
             yield f"{name}_total", "counter", f"The milter's counter {name}.", _one(count)

@@ -19,6 +19,7 @@ from openclick.instants import SECOND
 from openclick.messages import Labels, LinkRecord, Message, Outcome
 from openclick.store import Heartbeat, Judgement, Registry, Store
 from openclick.store.events import JudgeCursor
+from openclick.store.messages import CONNECTED_NAME
 from openclick.tokens import Kind
 from openclick.tracking_certificates import TrackingCertificate
 from openclick.verdicts import Verdict, Visitor
@@ -30,6 +31,7 @@ from openclick.webhooks import (
     Webhook,
     WebhookStatus,
 )
+from openclick.work_times import SUM_NAME, bucket_name
 
 _DAY = 86_400 * SECOND
 _SHOP = "https://shop.kontor.example"
@@ -181,7 +183,17 @@ class Month:
         tracked = sum(each.outcome is Outcome.INSTRUMENTED for each in messages)
         counters = {"instrumented": tracked, "untouched": len(messages) - tracked, "foreign": 9041}
         started_at = self.at - 11 * _DAY
-        return Heartbeat(4711, "0.1.0", started_at, self.at, {**counters, "links": 3 * tracked})
+        return Heartbeat(4711, "0.1.0", started_at, self.at, {**counters, **self._work(tracked)})
+
+    def _work(self, tracked: int) -> dict[str, int]:
+        took = {bucket_name(0.002): tracked * 9 // 10, bucket_name(0.02): tracked // 10}
+        connected_at = self.at - 40 * SECOND
+        return {
+            **took,
+            SUM_NAME: 3000 * tracked,
+            CONNECTED_NAME: connected_at,
+            "links": 3 * tracked,
+        }
 
     def _deliver(self, registry: Registry) -> None:
         """Deliver to the first webhook; the second answers 503 until its circuit opens."""

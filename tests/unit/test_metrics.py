@@ -11,6 +11,13 @@ from openclick_sidecar.metrics import Metric, Readings, exposition, metrics
 from openclick_sidecar.store_state import StoreState
 from unit.samples import a_domain
 
+COUNTERS = {
+    "instrumented": 12,
+    "connected.at": 1_763_937_609 * SECOND,
+    "work.le_0.0025": 10,
+    "work.le_0.25": 2,
+    "work.sum_us": 400_000,
+}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 FULL = Readings(
     started_at_seconds=1_763_937_600.5,
@@ -32,7 +39,7 @@ FULL = Readings(
     ),
     now=1_763_937_605 * SECOND,
     state=StoreState(
-        Heartbeat(7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, {"instrumented": 12}),
+        Heartbeat(7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, COUNTERS),
         (a_domain(), a_domain(name="neu.example", verified_at=None)),
         (TrackingCertificate("track.kontor.example", True, 0, 1_763_937_700 * SECOND, failures=2),),
         (FileSize("hits.db", 4096, 8192),),
@@ -77,6 +84,13 @@ def test_each_reading_is_a_sample() -> None:
         "openclick_sidecar_start_time_seconds 1763937600.5",
         "openclick_milter_heartbeat_time_seconds 1763937610",
         "openclick_milter_instrumented_total 12",
+        "openclick_milter_connection_time_seconds 1763937609",
+        'openclick_milter_work_seconds_bucket{le="0.001"} 0',
+        'openclick_milter_work_seconds_bucket{le="0.0025"} 10',
+        'openclick_milter_work_seconds_bucket{le="0.25"} 12',
+        'openclick_milter_work_seconds_bucket{le="+Inf"} 12',
+        "openclick_milter_work_seconds_count 12",
+        "openclick_milter_work_seconds_sum 0.4",
         f"{VERIFIED}{{{KONTOR},{TRACK}}} 1",
         f'{VERIFIED}{{sending_domain="neu.example",tracking_domain="track.neu.example"}} 0',
         f"openclick_sidecar_certificate_expiry_time_seconds{{{TRACK}}} 1763937700",
@@ -136,7 +150,9 @@ def test_every_metric_is_told() -> None:
 
     there = [_row(metric) for metric in metrics(FULL) if metric.name.count("instrumented") == 0]
 
-    assert there == [row for row in told if row[0] != "openclick_milter_NAME_total"]
+    apart = ("openclick_milter_NAME_total", "openclick_milter_work_seconds")
+    assert there == [row for row in told if row[0] not in apart]
+    assert ("openclick_milter_work_seconds", "histogram", "") in told
     assert ("openclick_milter_NAME_total", "counter", "") in told
 
 

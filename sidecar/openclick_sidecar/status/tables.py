@@ -17,11 +17,21 @@ from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat, RecentEvent, WebhookFigures
 from openclick.tracking_certificates import CertificateStatus, TrackingCertificate
 from openclick.webhooks import WebhookStatus
+from openclick.work_times import WorkTimes
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.charts import spark
 from openclick_sidecar.status.markup import Markup, tag
 from openclick_sidecar.status.overview import DAYS, DomainActivity, Overview
-from openclick_sidecar.status.words import ago, clock, data, date, number, percent, size
+from openclick_sidecar.status.words import (
+    ago,
+    clock,
+    data,
+    date,
+    milliseconds,
+    number,
+    percent,
+    size,
+)
 from openclick_sidecar.store_state import SILENT_SECONDS
 
 MOST_DOMAINS = 30
@@ -293,6 +303,8 @@ def _milter(beat: Heartbeat | None, now: Instant) -> Markup:
             _fact("Last sign of life", ago(beat.beat_at, now)),
             _fact("Started", ago(beat.started_at, now), f" (pid {beat.pid})"),
             _fact("Version", beat.version),
+            _fact("Last connection from Postfix", ago(beat.connected_at, now)),
+            *_work(WorkTimes.of(counts)),
             *(
                 _fact(title, data(counts.get(name, 0)))
                 for title, name in (
@@ -305,6 +317,17 @@ def _milter(beat: Heartbeat | None, now: Instant) -> Markup:
             ),
         ],
     )
+
+
+def _work(times: WorkTimes) -> list[Markup]:
+    """Return within what time half of the messages, and 95 of 100, were worked on."""
+    facts = []
+    for name, share in (("median", 0.5), ("95 %", 0.95)):
+        bound = times.within_seconds(share)
+        if bound is not None:
+            told = "> 5 s" if bound == float("inf") else f"≤ {milliseconds(bound)}"
+            facts.append(_fact(f"Work on a message, {name}", told))
+    return facts
 
 
 def _sidecar(readings: Readings, now: Instant) -> Markup:
