@@ -51,8 +51,10 @@ def read_state(store: Store) -> StoreState:
     domains: tuple[SendingDomain, ...] = ()
     certificates: tuple[TrackingCertificate, ...] = ()
     try:
-        with closing(store.message_reader()) as messages:
-            heartbeat = messages.maybe_heartbeat()
+        # On a fresh installation the milter still is to make the file: that is no fault of it.
+        if store.has_messages():
+            with closing(store.message_reader()) as messages:
+                heartbeat = messages.maybe_heartbeat()
     except StoreFault as fault:
         faults.append(str(fault))
     try:

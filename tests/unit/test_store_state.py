@@ -55,16 +55,17 @@ def test_a_silent_milter(store: Store) -> None:
 
 
 def test_no_milter(tmp_path: Path) -> None:
-    """It has never run here."""
+    """It has never run here, and has made no file; nothing is wrong with the store."""
     store = open_store(f"sqlite:{tmp_path}")
     store.registry().close()
-    store.message_log().close()
 
     assert read_state(store).reasons(NOW) == ["milter: has never run on this store"]
 
 
 def test_no_store(tmp_path: Path) -> None:
     """Each file that cannot be read is a reason."""
+    (tmp_path / "messages.db").write_bytes(b"no database " * 100)
+
     reasons = read_state(open_store(f"sqlite:{tmp_path}")).reasons(NOW)
 
     assert [reason.partition(": ")[0] for reason in reasons] == ["store", "store", "milter"]

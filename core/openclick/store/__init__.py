@@ -40,6 +40,7 @@ from openclick.store.inspection import (
     migrate_file,
     require_known_schema,
 )
+from openclick.store.messages import FILE_NAME as MESSAGES_NAME
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
 from openclick.store.recent import RecentEvent, RecentEvents
 from openclick.store.registry import Registry, RegistryReader
@@ -168,13 +169,14 @@ class Store:
 
         True where nobody can tell, so that whoever opens it learns why.
         """
-        try:
-            os.stat(self.directory / HITS_NAME)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return True
+        return _is_there(self.directory / HITS_NAME)
+
+    def has_messages(self) -> bool:
+        """Tell whether there is a messages.db: the milter makes it when it starts.
+
+        True where nobody can tell.
+        """
+        return _is_there(self.directory / MESSAGES_NAME)
 
     def holds_hits(self, path: Path) -> bool:
         """Tell whether `path`, which a fault names, is hits.db."""
@@ -198,6 +200,16 @@ class Store:
             return reader.judge_cursor()
         finally:
             reader.close()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def open_store(url: str) -> Store:

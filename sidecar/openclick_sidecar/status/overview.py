@@ -100,8 +100,9 @@ def look(store: Store, reserve_bytes: int, at: Instant) -> Overview:
             return None
 
     webhooks = part(lambda: _webhooks(store))
-    activity = part(lambda: _activity(store, at))
-    events = part(lambda: recent(store))
+    has_mail = store.has_messages()
+    activity = part(lambda: _activity(store, at)) if has_mail else None
+    events = part(lambda: recent(store)) if has_mail else ()
     return Overview(
         at=at,
         domains=None if webhooks is None else state.domains,

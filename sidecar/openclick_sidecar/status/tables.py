@@ -293,7 +293,7 @@ def health(overview: Overview, readings: Readings) -> Markup:
 
 def _milter(beat: Heartbeat | None, now: Instant) -> Markup:
     if beat is None:
-        return _daemon("Milter", ("never seen", "bad"), [])
+        return _daemon("Milter", ("never seen", "bad"), [_fact("Last sign of life", "never")])
     alive = now - beat.beat_at <= SILENT_SECONDS * SECOND
     counts = beat.counters
     return _daemon(
@@ -368,5 +368,5 @@ def _daemon(title: str, pill: tuple[str, str], facts: list[Markup]) -> Markup:
         tag(
             "div", tag("h3", title), tag("span", pill[0], class_=f"pill {pill[1]}"), class_="title"
         ),
-        tag("dl", *facts, class_="plain") if facts else None,
+        tag("dl", *facts, class_="plain"),
     )
