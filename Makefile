@@ -10,15 +10,29 @@ PYTHON := $(VENV)/bin/python
 FLOOR := /usr/bin/python3
 SOURCES := core milter sidecar admin tests bench contrib docs
 
-.PHONY: help setup demo test check unit functional floor bench fuzz docs clean
+.PHONY: help setup demo test test-packaging check unit functional floor bench fuzz docs deb rpm \
+	release-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## one tracked mail from SMTP to a signed webhook, on this machine alone (root or sudo)
 	@sh contrib/demo/run
 
 test: setup check unit functional floor ## set up and run everything
+
+test-packaging: ## build deb and rpm, and live with them in clean Debian systems on systemd (as root)
+	@sh contrib/dev/setup $(VENV) packaging
+	@$(PYTHON) -m pytest -q tests/packaging
+
+deb: ## build the Debian packages into dist
+	@sh packaging/build-deb dist
+
+rpm: $(VENV)/ready ## build the rpm into dist
+	@PYTHON=$(PYTHON) sh packaging/build-rpm dist
+
+release-check: ## everything that a release needs, one line a fault
+	@sh packaging/release-check
 
 setup: ## install what is missing: Debian packages (as root), a virtual environment
 	@sh contrib/dev/setup $(VENV)

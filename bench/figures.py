@@ -5,7 +5,10 @@ Who calls: run.  A figure that is changed here is changed in README.md beside it
 
 from __future__ import annotations
 
+from bench.api_email import ApiEmail
+from bench.api_events import ApiEvents, by_filter
 from bench.commits import MilterCommits
+from bench.deliveries import DeliveryRate
 from bench.endurance import Endurance
 from bench.figure import Beside, Figure, Target, between, each_against
 from bench.hits import CPU, P99, HitRate, point
@@ -13,8 +16,11 @@ from bench.http_load import KEEP_ALIVE, ONE_SHOT
 from bench.in_process import Hostile, Instrumenting, growth_of_time
 from bench.large_message import LargeMessageCpu, LargeMessageMemory
 from bench.latency import Latency
+from bench.many_certificates import MANY, ONE, ManyCertificates
 from bench.stored_hits import StoredHits
 from bench.throughput import Throughput
+from bench.tls_hits import FULL, RESUMED, TlsHits
+from bench.tls_hits import point as tls_point
 
 
 def _beside(anchor: str, shape: str, *, newest: bool = False) -> tuple[Beside, ...]:
@@ -175,6 +181,33 @@ FIGURES = (
         beside=_beside("usual", KEEP_ALIVE),
     ),
     Figure(
+        name="tls",
+        measured="hit by https on a connection of its own, full handshake, ECDSA: CPU",
+        anchor="nginx: empty_gif, the same certificate, access_log on, not synced",
+        target=Target(2.3, at_least=False),
+        unit="µs",
+        experiment=TlsHits,
+        cases=between(tls_point("sidecar", FULL), tls_point("nginx", FULL)),
+    ),
+    Figure(
+        name="tls-resumed",
+        measured="the same with a resumed session: CPU",
+        anchor="nginx, resumed",
+        target=Target(3.0, at_least=False),
+        unit="µs",
+        experiment=TlsHits,
+        cases=between(tls_point("sidecar", RESUMED), tls_point("nginx", RESUMED)),
+    ),
+    Figure(
+        name="certificates",
+        measured="start to the first hit by https, with 1,000 certificates and domains",
+        anchor="with one",
+        target=Target(1.5, at_least=False),
+        unit="s",
+        experiment=ManyCertificates,
+        cases=between(MANY, ONE),
+    ),
+    Figure(
         name="commits",
         measured="the milter's commit, p99, beside a saturated sidecar",
         anchor="alone",
@@ -192,5 +225,41 @@ FIGURES = (
         unit="µs",
         experiment=StoredHits,
         cases=between("stored", "none"),
+    ),
+    Figure(
+        name="webhooks",
+        measured="events delivered to one local endpoint, in batches",
+        anchor="durable hits taken in, keep-alive",
+        target=Target(2.0, at_least=True),
+        unit="a second",
+        experiment=DeliveryRate,
+        cases=between("alone", "hits"),
+    ),
+    Figure(
+        name="webhooks-hanging",
+        measured="events delivered to a healthy endpoint while another one hangs",
+        anchor="without the other one",
+        target=Target(0.9, at_least=True),
+        unit="events/s",
+        experiment=DeliveryRate,
+        cases=between("beside", "alone"),
+    ),
+    Figure(
+        name="api-email",
+        measured="email requests through the HTTP API: 50 KB, tracked, 10 connections",
+        anchor="the same messages by smtplib straight to Postfix",
+        target=Target(0.5, at_least=True),
+        unit="messages/s",
+        experiment=ApiEmail,
+        cases=between("api", "smtplib"),
+    ),
+    Figure(
+        name="api-events",
+        measured="a page of 100 events by each filter with 1,000,000 stored",
+        anchor="with 10,000 stored",
+        target=Target(2.0, at_least=False),
+        unit="µs",
+        experiment=ApiEvents,
+        cases=by_filter,
     ),
 )

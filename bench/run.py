@@ -23,7 +23,7 @@ from typing import Any
 _ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     # Python has put bench/ itself first; modules are found as they are named: from the root.
-    sys.path[:1] = [str(_ROOT / folder) for folder in (".", "core", "tests")]
+    sys.path[:1] = [str(_ROOT / folder) for folder in (".", "core", "sidecar", "tests")]
 
 from rich.console import Console  # noqa: E402
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402

@@ -42,7 +42,7 @@ http {{
     uwsgi_temp_path {directory}/nginx-uwsgi;
     scgi_temp_path {directory}/nginx-scgi;
     server {{
-        listen {host}:{port};
+        listen {host}:{port}{tls};
         location / {{ empty_gif; }}
     }}
 }}
@@ -104,15 +104,28 @@ def site(python: str, directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def nginx(directory: Path) -> Iterator[Server]:
-    """Run nginx with a configuration of its own."""
+def nginx(directory: Path, tls: str = "") -> Iterator[Server]:
+    """Run nginx with a configuration of its own; `tls` is what makes its listener one for https."""
     port = free_port()
     settings = directory / "nginx.conf"
-    settings.write_text(_NGINX.format(directory=directory, host=LOOPBACK, port=port), "utf-8")
+    text = _NGINX.format(directory=directory, host=LOOPBACK, port=port, tls=tls)
+    settings.write_text(text, "utf-8")
     errors = directory / "nginx-error.log"  # not in the file: it would be opened too late
     argv = ["nginx", "-p", str(directory), "-e", str(errors), "-c", str(settings)]
     with _serving("nginx", argv, {"PATH": ":".join(_PATH)}, directory, port) as server:
         yield server
+
+
+def nginx_tls(directory: Path) -> AbstractContextManager[Server]:
+    """Run it with the certificate chain.pem and key.pem of the directory, sessions shared."""
+    return nginx(
+        directory,
+        f""" ssl;
+        ssl_certificate {directory}/chain.pem;
+        ssl_certificate_key {directory}/key.pem;
+        ssl_session_cache shared:bench:10m;
+        ssl_protocols TLSv1.2 TLSv1.3""",
+    )
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Our side of the hit path: the real sidecar, with keys, links and message rows, without a Postfix.
 
-Who calls: `hits`, `commits`, `stored_hits`.  Promises: the process is the one that an admin starts,
-under its own user; the links are sealed with the installation's key, an open and a click for each
-message, and each message has its row and two recipients, so that every hit becomes an event (the
-judge's rules against bursts and repeats do not apply).  Limits: no webhook is set up, so events
-are stored and not sent.
+Who calls: `hits`, `commits`, `stored_hits`, `deliveries`.  Promises: the process is the one that an
+admin starts, under its own user; the links are sealed with the installation's key, an open and a
+click for each message, and each message has its row and two recipients, so that every hit becomes
+an event (the judge's rules against bursts and repeats do not apply).
+
+Limits: events are stored and not sent, unless a webhook is added.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from bench.servers import Server
 from openclick.keys import load_keys
 from openclick.store import Store
 from openclick.tokens import Kind, Token, tracking_path
+from support.authority import Authority
 from support.installation import Installation
-from support.processes import wait_until
+from support.processes import LOOPBACK, free_port, wait_until
 
 HITS_FILE = "hits.db"
 _MESSAGES = 300
@@ -51,6 +53,8 @@ class Tracker:
         programs = self._installation.programs
         sidecar = (*pinned_to(processors().server), python, *programs.sidecar[1:])
         self._installation.programs = dataclasses.replace(programs, sidecar=sidecar)
+        self.tls_port = free_port()
+        self.authority = Authority()
         self._installation.configure(
             f"unix:{self._installation.directory}/milter.sock",  # no milter runs
             dns_port=53,  # and nothing is resolved
@@ -58,10 +62,12 @@ class Tracker:
             sidecar={
                 "hold_seconds": _HOLD_SECONDS,
                 "max_connections_per_address": _CONNECTIONS,
+                "tls_listen": [f"{LOOPBACK}:{self.tls_port}"],
             },
             log={"level": "info"},
         )
         self._installation.init()
+        self.certificate = self.authority.put(self.certificates, TRACKING_DOMAIN)
 
     def close(self) -> None:
         """End the sidecar and remove everything."""
@@ -71,6 +77,11 @@ class Tracker:
     def state(self) -> Path:
         """The store's directory."""
         return self._installation.state
+
+    @property
+    def certificates(self) -> Path:
+        """The certificate directory; at first it holds the tracking domain's."""
+        return self._installation.certificates
 
     @property
     def store(self) -> Store:
@@ -112,6 +123,10 @@ class Tracker:
             for path in self.state.glob(f"{name}*"):
                 path.unlink()
         self._installation.init()
+
+    def add_webhook(self, url: str) -> None:
+        """Add a webhook, until the store is made afresh.  The sidecar need not run."""
+        self._installation.openclick("webhook", "add", url)
 
     @contextmanager
     def serving(self) -> Iterator[Server]:

@@ -132,6 +132,11 @@ class World:
         """Another one on Debian's python3, for a store that is filled.  Raises BenchFault."""
         return self._stack.enter_context(contextlib.closing(tracker.on_floor(self._parent)))
 
+    @cached_property
+    def crowded_tracker(self) -> Tracker:
+        """Another one on Debian's python3, for many certificates.  Raises BenchFault."""
+        return self._stack.enter_context(contextlib.closing(tracker.on_floor(self._parent)))
+
     @property
     def milter(self) -> Daemon:
         """The milter's process, as it is now."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,8 +114,11 @@ def _command_block(words: tuple[str, ...], command: click.Command) -> str:
 
 def _paragraph(text: str) -> str:
     """Return a paragraph of a command's help; click leaves the lines after a \\b as they stand."""
-    first, *rest = text.splitlines()
-    return roff.literal(rest) if first.strip() == "\b" else roff.paragraph(text)
+    first, _, rest = text.partition("\n")
+    if first.strip() != "\b":
+        return roff.paragraph(text)
+    # Dedented, because Python 3.13 takes off the margin of a docstring and 3.11 does not.
+    return roff.literal(textwrap.dedent(rest).splitlines())
 
 
 def _options(command: click.Command) -> list[str]:

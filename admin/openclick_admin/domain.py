@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import uuid
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from openclick.domains import SendingDomain
-from openclick.instants import Instant, iso, now
+from openclick.domain_requests import (
+    DEFAULT_SUBDOMAIN,
+    DomainChanges,
+    DomainError,
+    create_domain,
+    find_domain,
+    remove_domain,
+    update_domain,
+)
+from openclick.domains import Scheme, SendingDomain, VerificationMode
+from openclick.instants import now
+from openclick.store import Registry
 from openclick_admin.context import Admin, pass_admin
+from openclick_admin.domain_output import as_json as domain_as_json
+from openclick_admin.domain_output import print_domain, print_domains, print_names
 from openclick_admin.names import name_parameter
-from openclick_admin.output import json_option, print_fields, print_json, print_table
+from openclick_admin.output import json_option, print_json
+
+_HELP_WITH = {
+    "domain_exists": "see: openclick domain show {name}",
+    "domain_not_found": "see: openclick domain list",
+}
 
 
 @click.group("domain")
@@ -19,29 +37,44 @@ def command() -> None:
     """Sending domains and their tracking domains."""
 
 
+def _changing(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a subcommand the options that say how a domain is to be."""
+    options = (
+        click.option("--opens/--no-opens", default=None, help="Track opens, unless a header asks."),
+        click.option("--clicks/--no-clicks", default=None, help="Track clicks likewise."),
+        click.option(
+            "--scheme",
+            type=click.Choice([scheme.value for scheme in Scheme]),
+            help="Of its links: auto for https as soon as it can be served.",
+        ),
+        click.option(
+            "--verification",
+            type=click.Choice([mode.value for mode in VerificationMode]),
+            help="dns where this machine cannot reach itself by its public address.",
+        ),
+    )
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
 @command.command("add")
 @click.argument("name", callback=name_parameter)
 @click.option(
     "--tracking-subdomain",
     "subdomain",
-    default="track",
+    default=DEFAULT_SUBDOMAIN,
     show_default=True,
-    callback=name_parameter,
     help="The tracking domain's prefix: track makes track.NAME.",
 )
-@click.option("--opens/--no-opens", default=False, help="Track opens unless a header says no.")
-@click.option("--clicks/--no-clicks", default=False, help="Track clicks unless a header says no.")
+@_changing
 @json_option
 @pass_admin
-def add(admin: Admin, name: str, subdomain: str, opens: bool, clicks: bool, as_json: bool) -> None:
+def add(admin: Admin, /, name: str, as_json: bool, **options: Any) -> None:
     """Add the sending domain NAME, the exact host of its From addresses."""
-    domain = SendingDomain(f"domain_{uuid.uuid4()}", name, opens, clicks, subdomain, now())
     with admin.registry() as registry:
-        if not registry.domains.add(domain):
-            raise click.ClickException(
-                f"{name} is there already; see: openclick domain show {name}"
-            )
-    _print(domain, admin.config.sidecar.public_hostname, as_json)
+        domain = _asked(
+            name, lambda: create_domain(registry.domains, name, _changes(**options), now())
+        )
+        _print(admin, registry, domain, as_json)
 
 
 @command.command("show")
@@ -51,8 +84,8 @@ def add(admin: Admin, name: str, subdomain: str, opens: bool, clicks: bool, as_j
 def show(admin: Admin, name: str, as_json: bool) -> None:
     """Show one domain: its defaults, its DNS record, and where its verification stands."""
     with admin.registry() as registry:
-        domain = _one(registry.domains.maybe_domain(name), name)
-    _print(domain, admin.config.sidecar.public_hostname, as_json)
+        domain = _asked(name, lambda: find_domain(registry.domains, name))
+        _print(admin, registry, domain, as_json)
 
 
 @command.command("list")
@@ -63,119 +96,123 @@ def list_domains(admin: Admin, as_json: bool) -> None:
     with admin.registry() as registry:
         domains = registry.domains.many_domains()
     if as_json:
-        print_json([_as_json(domain, admin.config.sidecar.public_hostname) for domain in domains])
+        print_json([domain_as_json(domain, admin.config) for domain in domains])
         return
-    print_table(
-        ("DOMAIN", "TRACKING DOMAIN", "OPENS", "CLICKS", "STATUS"),
-        [
-            (
-                domain.name,
-                domain.tracking_domain,
-                _on(domain.opens_enabled),
-                _on(domain.clicks_enabled),
-                domain.tracking_status.value,
-            )
-            for domain in domains
-        ],
-        "No domain is added yet; add one with: openclick domain add NAME --opens --clicks",
-    )
+    print_domains(domains, admin.config)
+
+
+@command.command("names")
+@json_option
+@pass_admin
+def names(admin: Admin, as_json: bool) -> None:
+    """List every name that links were sent with, and whether it points here."""
+    with admin.registry() as registry:
+        print_names(registry.domains.tracking_names(), as_json=as_json)
+
+
+@command.command("update")
+@click.argument("name", callback=name_parameter)
+@click.option("--tracking-subdomain", "subdomain", help='Another prefix; "" for none.')
+@_changing
+@json_option
+@pass_admin
+def update(admin: Admin, /, name: str, as_json: bool, **options: Any) -> None:
+    """Change the domain NAME; what is not named stays.
+
+    With another subdomain its mail is not tracked until that one is verified.  Links that were sent
+    go on working as long as the old name points here.
+    """
+    changes = _changes(**options)
+    if changes == DomainChanges():
+        raise click.UsageError("nothing to change; see: openclick domain update --help")
+    with admin.registry() as registry:
+        domain = _asked(name, lambda: update_domain(registry.domains, name, changes, now()))
+        _print(admin, registry, domain, as_json)
+
+
+@command.command("remove")
+@click.argument("name", callback=name_parameter)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_admin
+def remove(admin: Admin, name: str, yes: bool) -> None:
+    """Remove the domain NAME: its mail is tracked no more.
+
+    Links that were sent go on working as long as their name points here.
+    """
+    with admin.registry() as registry:
+        domain = _asked(name, lambda: find_domain(registry.domains, name))
+        if not yes:
+            click.confirm(f"Remove {name}? Its mail will not be tracked", abort=True)
+        _asked(name, lambda: remove_domain(registry.domains, domain.domain_id))
+    click.echo(f"{name} is removed")
+    if domain.tracking_domain:
+        click.echo(
+            f"Keep the DNS record of {domain.tracking_domain} as long as links that were sent are "
+            "to work"
+        )
 
 
 @command.command("verify")
 @click.argument("name", callback=name_parameter)
+@click.option("--wait", is_flag=True, help="Check again until it is verified.")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    type=click.FloatRange(min=0),
+    default=3600.0,
+    show_default=True,
+    help="How many seconds --wait goes on.",
+)
 @json_option
 @pass_admin
-def verify(admin: Admin, name: str, as_json: bool) -> None:
-    """Check now whether the tracking domain of NAME points here; exit 1 where it does not."""
-    from openclick_sidecar import resolver, verifier  # noqa: PLC0415 - dnspython is slow to load
+def verify(admin: Admin, name: str, wait: bool, timeout_seconds: float, as_json: bool) -> None:
+    """Check now whether the tracking domain of NAME leads here; exit 1 where it does not."""
+    from openclick_admin import domain_verify  # noqa: PLC0415 - dnspython is slow to load
 
     with admin.registry() as registry:
-        domain = _one(registry.domains.maybe_domain(name), name)
-    host = admin.config.sidecar.public_hostname
-    try:
-        asks = resolver.Resolver(admin.config.dns)
-    except resolver.CouldNotAsk as fault:
-        raise click.ClickException(f"no name server to ask: {fault}; set dns.nameservers") from None
-    result = verifier.verify(domain.tracking_domain, host, asks)
+        domain = _asked(name, lambda: find_domain(registry.domains, name))
+    checked = domain_verify.check(admin, domain, timeout_seconds if wait else 0.0)
     with admin.registry() as registry:
-        if result.failure is None:
-            registry.domains.record_verified(name, now())
-        else:
-            registry.domains.record_failure(
-                name, now(), result.failure, keep_state=result.keeps_state
-            )
-        domain = _one(registry.domains.maybe_domain(name), name)
-    _print(domain, host, as_json)
-    if not domain.is_verified:
+        domain = _asked(name, lambda: find_domain(registry.domains, name))
+        _print(admin, registry, domain, as_json)
+    if checked is not None or not domain.is_verified:
         raise SystemExit(1)
 
 
-def _one(domain: SendingDomain | None, name: str) -> SendingDomain:
-    if domain is None:
-        raise click.ClickException(f"{name} is not added; see: openclick domain list")
-    return domain
+def _changes(
+    *,
+    subdomain: str | None,
+    opens: bool | None,
+    clicks: bool | None,
+    scheme: str | None,
+    verification: str | None,
+) -> DomainChanges:
+    return DomainChanges(
+        opens_enabled=opens,
+        clicks_enabled=clicks,
+        subdomain=subdomain,
+        scheme=None if scheme is None else Scheme(scheme),
+        verification=None if verification is None else VerificationMode(verification),
+    )
 
 
-def _print(domain: SendingDomain, public_hostname: str, as_json: bool) -> None:
+def _asked(name: str, request: Callable[[], SendingDomain]) -> SendingDomain:
+    """Return what a request gives, its refusal in click's words."""
+    try:
+        return request()
+    except DomainError as error:
+        advice = _HELP_WITH.get(error.code)
+        text = f"{error}; {advice.format(name=name)}" if advice else str(error)
+        raise click.ClickException(text) from error
+
+
+def _print(admin: Admin, registry: Registry, domain: SendingDomain, as_json: bool) -> None:
     if as_json:
-        print_json(_as_json(domain, public_hostname))
+        print_json(domain_as_json(domain, admin.config))
         return
-    target = public_hostname or "(set sidecar.public_hostname first)"
-    fields = [
-        ("domain", domain.name),
-        ("opens by default", _on(domain.opens_enabled)),
-        ("clicks by default", _on(domain.clicks_enabled)),
-        ("tracking domain", domain.tracking_domain),
-        ("DNS record to publish", f"{domain.tracking_domain}. CNAME {target}."),
-        ("status", _status(domain)),
-        ("last checked", _instant(domain.checked_at)),
+    old = [
+        name
+        for name in registry.domains.tracking_names()
+        if name.sending_domain == domain.name and name.name != domain.tracking_domain
     ]
-    print_fields(fields)
-
-
-def _status(domain: SendingDomain) -> str:
-    status = domain.tracking_status.value
-    if domain.failure is not None:
-        return f"{status}: {domain.failure.message} [{domain.failure.code}]"
-    if not domain.is_verified and domain.checked_at is None:
-        return f"{status}: publish the record, then run: openclick domain verify {domain.name}"
-    return status
-
-
-def _as_json(domain: SendingDomain, public_hostname: str) -> dict[str, Any]:
-    return {
-        "id": domain.domain_id,
-        "name": domain.name,
-        "created_at": iso(domain.created_at),
-        "tracking": {
-            "opens_enabled": domain.opens_enabled,
-            "clicks_enabled": domain.clicks_enabled,
-            "subdomain": domain.subdomain,
-            "domain": domain.tracking_domain,
-            "dns_records": [
-                {
-                    "type": "CNAME",
-                    "name": domain.tracking_domain,
-                    "value": public_hostname,
-                    "purpose": "tracking",
-                }
-            ],
-            "status": domain.tracking_status.value,
-            "verified_at": _iso_or_none(domain.verified_at),
-            "checked_at": _iso_or_none(domain.checked_at),
-            "verification_failure": domain.failure
-            and {"code": domain.failure.code, "message": domain.failure.message},
-        },
-    }
-
-
-def _on(value: bool) -> str:
-    return "on" if value else "off"
-
-
-def _instant(at: Instant | None) -> str:
-    return "never" if at is None else iso(at)
-
-
-def _iso_or_none(at: Instant | None) -> str | None:
-    return None if at is None else iso(at)
+    print_domain(domain, old, admin.config)

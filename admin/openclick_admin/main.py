@@ -35,6 +35,7 @@ _SUBCOMMANDS = {
     "postfix": ("openclick_admin.postfix", "Put the milter into this Postfix, or take it out."),
     "instrument": ("openclick_admin.instrument", "Try instrumenting on one message, offline."),
     "store": ("openclick_admin.store", "Check the store, back it up, migrate it."),
+    "apikey": ("openclick_admin.apikey", "Keys of the HTTP API."),
     "keys": ("openclick_admin.keys", "The keys that seal tracking links."),
 }
 

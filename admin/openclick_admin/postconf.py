@@ -58,11 +58,20 @@ class Service:
 
 @dataclass(frozen=True)
 class Postfix:
-    """One Postfix as it is set up: main.cf with its defaults, and the services of master.cf."""
+    """One Postfix as it is set up: main.cf with its defaults, and the services of master.cf.
+
+    `is_usual` tells whether its directory is the one that Postfix's commands take by themselves.
+    """
 
     config_directory: Path
     parameters: Mapping[str, str]
     services: tuple[Service, ...]
+    is_usual: bool = False
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """What Postfix's commands need to be told to mean this one."""
+        return () if self.is_usual else ("-c", str(self.config_directory))
 
     def service(self, key: str) -> Service | None:
         """Return the entry of that name and type, if there is one."""
@@ -75,6 +84,7 @@ class Postfix:
 
 def read_postfix(config_directory: Path | None = None) -> Postfix:
     """Ask postconf.  Raises PostfixFault where there is no Postfix, or it cannot be read."""
+    is_usual = config_directory is None
     if config_directory is None:
         default = postconf(None, "-dh", "config_directory").strip()
         config_directory = Path(default or "/etc/postfix")
@@ -86,7 +96,7 @@ def read_postfix(config_directory: Path | None = None) -> Postfix:
         postconf(directory, "-P"),
         dash_is_chrooted=parameters.get("compatibility_level", "").startswith("0"),
     )
-    return Postfix(directory, parameters, services)
+    return Postfix(directory, parameters, services, is_usual)
 
 
 def parse_parameters(text: str) -> dict[str, str]:

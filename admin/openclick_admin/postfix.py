@@ -108,7 +108,7 @@ def _print(postfix: Postfix, plan: Plan) -> None:
         path = postfix.config_directory / name
         click.echo(f"cat > {shlex.quote(str(path))} <<'END'\n{text}END")
     if plan.changes or plan.files:
-        click.echo(shlex.join(["postfix", "-c", str(postfix.config_directory), "reload"]))
+        click.echo(shlex.join(["postfix", *postfix.where, "reload"]))
     _print_sentences(plan)
 
 
@@ -132,8 +132,7 @@ def _print_sentences(plan: Plan) -> None:
 
 
 def _commands(postfix: Postfix, plan: Plan) -> list[list[str]]:
-    where = ["postconf", "-c", str(postfix.config_directory)]
-    return [[*where, change.option, change.argument] for change in plan.changes]
+    return [["postconf", *postfix.where, change.option, change.argument] for change in plan.changes]
 
 
 def _apply(postfix: Postfix, plan: Plan) -> None:

@@ -73,9 +73,11 @@ def preview(directory: Path, plan: Plan) -> Preview:
 def apply(directory: Path, plan: Plan, expected: Preview) -> Path:
     """Keep a copy of the files, change them, and return the folder of the copy.
 
-    Raises PostfixFault where the result is not what the preview showed; the files are then as
-    before.
+    Raises PostfixFault where the files are not what the preview saw, or not what it made of them;
+    they are then as before.
     """
+    if _read(directory, list(expected.before)) != expected.before:
+        raise PostfixFault(f"{directory}: changed by somebody else just now; nothing was done")
     folder = _folder_for(directory, expected.before)
     known = _manifest(folder)
     if not known:
@@ -84,7 +86,7 @@ def apply(directory: Path, plan: Plan, expected: Preview) -> Path:
     try:
         _carry_out(directory, plan)
         if _read(directory, list(expected.after)) != expected.after:
-            raise PostfixFault(f"{directory}: changed by somebody else meanwhile; put back")
+            raise PostfixFault(f"{directory}: is not what the preview made; put back")
     except BaseException:
         _put_back(directory, expected.before)
         if known:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+from rich.console import Console
 
 from openclick.figures import Row, rows, window_of_days
 from openclick.ids import format_email_id
@@ -63,15 +64,17 @@ def command(
     them) with at least one.
     """
     window = window_of_days(now(), days, domain, campaign)
-    with closing(admin.store.statistics()) as statistics:
+    waiting = Console(stderr=True).status("counting ...")  # seen on a terminal alone
+    with closing(admin.store.statistics()) as statistics, waiting:
         if by is not None:
             found = rows(statistics, window, _GROUPINGS[by])
-            _told_by(by, found) if not as_json else print_json(_by_as_json(by, found))
-            return
-        (total,) = rows(statistics, window, Grouping.ALL) or [Row("")]
-        daily = rows(statistics, window, Grouping.DAY)
-        reasons = statistics.reasons(window)
-    if as_json:
+        else:
+            (total,) = rows(statistics, window, Grouping.ALL) or [Row("")]
+            daily = rows(statistics, window, Grouping.DAY)
+            reasons = statistics.reasons(window)
+    if by is not None:
+        _told_by(by, found) if not as_json else print_json(_by_as_json(by, found))
+    elif as_json:
         print_json(_totals_as_json(window, total, daily, reasons))
     else:
         _told(window, total, daily, reasons)

@@ -77,7 +77,7 @@ class SendingDomain:
     scheme: Scheme = Scheme.AUTO
     verification: VerificationMode = VerificationMode.FULL
     https: bool = False
-    failing_seconds: int = 0
+    failing_seconds: float = 0.0
 
     @property
     def tracking_domain(self) -> str:

@@ -20,14 +20,14 @@ url; the other fields are null or empty.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from openclick.hits import Hit
 from openclick.ids import event_id, format_email_id
 from openclick.instants import Instant, iso
-from openclick.messages import Message
+from openclick.messages import Labels, Message
 from openclick.tokens import Kind
 
 
@@ -51,7 +51,10 @@ class Bot:
 
 @dataclass(frozen=True)
 class Event:
-    """One finished event: its place in queries, and the bytes that every webhook gets."""
+    """One finished event: what it is found by, and the bytes that every webhook gets.
+
+    `recipient` is in lower case, and None where it is not certain.
+    """
 
     event_id: str
     type: EventType
@@ -59,11 +62,15 @@ class Event:
     email_id: bytes
     sending_domain: str | None
     body: bytes
+    message_id: str | None = None
+    recipient: str | None = None
+    labels: Labels = field(default_factory=Labels)
 
 
 def make_event(hit: Hit, message: Message | None, bot: Bot | None) -> Event:
     """Return the event that `hit` becomes; `message` is None where its row is gone."""
     kind = EVENT_OF_KIND[hit.kind]
+    recipients = message.recipients if message else ()
     payload = {
         "id": event_id(hit.hit_id),
         "type": kind.value,
@@ -83,6 +90,9 @@ def make_event(hit: Hit, message: Message | None, bot: Bot | None) -> Event:
         body=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         ),
+        message_id=message.message_id if message else None,
+        recipient=recipients[0].lower() if len(recipients) == 1 else None,
+        labels=message.labels if message else Labels(),
     )
 
 

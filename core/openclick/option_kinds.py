@@ -106,6 +106,11 @@ def list_of_seconds(low: float, high: float, longest: int) -> Kind:
     return Kind(needs, parse)
 
 
+def hours(low: float, high: float) -> Kind:
+    """A duration in hours, bounds included."""
+    return Kind(f"hours, a number from {low:g} to {high:g}", seconds(low, high).parse)
+
+
 def matching(needs: str, pattern: str) -> Kind:
     """Text that `pattern` matches as a whole."""
     compiled = re.compile(pattern)

@@ -51,6 +51,8 @@ def decide(toggles: Toggles, domain: SendingDomain | None) -> Decision:
     """Decide on both features for a message of `domain` (None: the domain was never added)."""
     if domain is None:
         return _off("sending domain is not added")
+    if not domain.tracking_domain:
+        return _off("sending domain has no tracking domain")
     if not domain.is_verified:
         return _off(f"tracking domain {domain.tracking_domain} is not verified")
     return Decision(

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from openclick.api_settings import ApiSettings
+from openclick.domain_settings import DnsSettings, VerificationSettings
 from openclick.option_kinds import (
     BOOLEAN,
     HEADER_PREFIX,
@@ -30,13 +32,13 @@ from openclick.option_kinds import (
     HostPort,
     IPNetwork,
     Kind,
-    list_of_seconds,
     one_of,
     seconds,
     whole,
 )
 from openclick.option_kinds import option as _option
 from openclick.tls_settings import AcmeSettings, TlsSettings
+from openclick.webhook_settings import WebhookSettings
 
 _OWN_PORTS = {"http": 80, "https": 443}
 
@@ -273,78 +275,6 @@ class JudgeSettings:
 
 
 @dataclass(frozen=True)
-class DnsSettings:
-    """How tracking domains are looked up; never while a mail or a hit waits."""
-
-    nameservers: tuple[HostPort, ...] = _option(
-        (),
-        LISTEN_LIST,
-        "The name servers to ask; none means those of /etc/resolv.conf.",
-    )
-    timeout_seconds: float = _option(
-        5.0,
-        seconds(0.1, 60),
-        "How long one question to the name servers may take in all.",
-    )
-
-
-@dataclass(frozen=True)
-class WebhookSettings:
-    """How events are posted."""
-
-    allow_http: bool = _option(
-        False,
-        BOOLEAN,
-        "Whether a webhook may have an http address.  Events hold personal data: leave it off "
-        "outside tests.",
-    )
-    allow_private_networks: tuple[IPNetwork, ...] = _option(
-        (),
-        NETWORK_LIST,
-        "Networks of your own that a webhook may reach although they are not on the internet, such "
-        'as ["10.1.2.0/24"].  All others stay refused.',
-    )
-    ca_file: str = _option(
-        "",
-        OPTIONAL_PATH,
-        "Certificates in PEM of authorities of your own, trusted beside the system's.",
-    )
-    connect_timeout_seconds: float = _option(
-        5.0,
-        seconds(0.1, 120),
-        "How long dialling one address may take, within timeout_seconds.",
-    )
-    timeout_seconds: float = _option(
-        15.0,
-        seconds(0.1, 120),
-        "How long one POST may take in all, from looking the name up to the end of the answer.",
-    )
-    retry_waits_seconds: tuple[float, ...] = _option(
-        (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 43_200.0),
-        list_of_seconds(0.01, 604_800, 50),
-        "How long a delivery waits after its first, second, ... failed attempt, within 10 %.  The "
-        "last wait is repeated.",
-    )
-    give_up_seconds: float = _option(
-        259_200.0,
-        seconds(0, 2_592_000),
-        "How long these waits may be in all.  A delivery whose next one would pass it is "
-        "abandoned.",
-    )
-    concurrency: int = _option(
-        64,
-        whole(1, 1000),
-        "How many POSTs may be under way at once.  Webhooks whose last attempt has failed have "
-        "half of them at most.",
-    )
-    concurrency_per_webhook: int = _option(
-        4,
-        whole(1, 100),
-        "How many of them may go to one webhook; one whose last attempt has failed gets one.",
-    )
-
-
-@dataclass(frozen=True)
 class LogSettings:
     """What the daemons write to standard error, which systemd's journal keeps."""
 
@@ -367,9 +297,11 @@ class Config:
     tls: TlsSettings = TlsSettings()  # noqa: RUF009 - frozen, as those that stand here
     acme: AcmeSettings = AcmeSettings()  # noqa: RUF009
     judge: JudgeSettings = JudgeSettings()
-    dns: DnsSettings = DnsSettings()
+    dns: DnsSettings = DnsSettings()  # noqa: RUF009
+    verification: VerificationSettings = VerificationSettings()  # noqa: RUF009
     retention: RetentionSettings = RetentionSettings()
-    webhooks: WebhookSettings = WebhookSettings()
+    webhooks: WebhookSettings = WebhookSettings()  # noqa: RUF009
+    api: ApiSettings = ApiSettings()  # noqa: RUF009
     log: LogSettings = LogSettings()
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from openclick.instants import Instant, iso
-from openclick.settings import WebhookSettings
 from openclick.store import Registry
 from openclick.webhook_rules import (
     UrlRules,
@@ -25,6 +24,7 @@ from openclick.webhook_rules import (
     checked_url,
     host_of_url,
 )
+from openclick.webhook_settings import WebhookSettings
 from openclick.webhooks import (
     Delivery,
     DeliveryReport,

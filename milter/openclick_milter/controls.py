@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from openclick.labels import is_campaign, is_topic, sort_tags
 from openclick.messages import Labels
 from openclick.policy import Toggles
-from openclick_milter.identity import ID_HEADER
+from openclick.sealed_ids import ID_HEADER
 from openclick_milter.vendors import VENDOR_HEADERS, VendorWish, merge
 
 HeaderFields = Sequence[tuple[str, str]]

@@ -14,11 +14,12 @@ from openclick.ids import COPY_BYTES, UUID7_RANDOM_BYTES, new_email_id
 from openclick.instants import Instant
 from openclick.messages import Message, Outcome
 from openclick.policy import Decision
+from openclick.sealed_ids import ID_HEADER, read_sealed_header
 from openclick.settings import MilterSettings
 from openclick.tokens import KeyRing
 from openclick_milter import envelope
 from openclick_milter.controls import Controls, HeaderFields
-from openclick_milter.identity import ID_HEADER, read_sealed_header, split_email_id
+from openclick_milter.identity import split_email_id
 from openclick_milter.received import FirstPass, read_first_pass
 from openclick_milter.trust import Client
 

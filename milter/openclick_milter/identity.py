@@ -3,8 +3,8 @@
 Called by `submission`.  Pure: keys, clock and randomness are handed in.  Three ways, in this order
 (DESIGN 3.12):
 
-1. X-OpenClick-Id, which the API puts into what it submits: "email_... MAC".  Ignored if the MAC is
-   not ours.
+1. X-OpenClick-Id, which the API puts into what it submits; `draft` reads it (see `sealed_ids`).
+   Ignored if its MAC is not ours.
 2. On the second pass of a split: derived from the first queue id and the Message-ID, so that all
    copies of one message get the same.  Its date is that of the first Received field, which whoever
    reaches a trusted listener can write: one that is not of the last week does not count.
@@ -16,38 +16,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from openclick.ids import (
-    UUID7_RANDOM_BYTES,
-    format_email_id,
-    new_email_id,
-    parse_email_id,
-)
+from openclick.ids import UUID7_RANDOM_BYTES, new_email_id
 from openclick.instants import SECOND, Instant
 from openclick.tokens import KeyRing
 from openclick_milter.received import FirstPass
 
-ID_HEADER = "X-OpenClick-Id"
-_HEADER_PURPOSE = b"x-openclick-id"
 _SPLIT_PURPOSE = b"split email_id"
 _MAX_AGE_SECONDS = 7 * 86_400
 """How long a copy may have waited for its second pass; Postfix gives up after five days."""
-
-
-def sealed_header(email_id: bytes, ring: KeyRing) -> str:
-    """Return the value of X-OpenClick-Id that vouches for `email_id`."""
-    text = format_email_id(email_id)
-    return f"{text} {_mac(text, ring)}"
-
-
-def read_sealed_header(value: str, ring: KeyRing) -> bytes | None:
-    """Return the email_id that a X-OpenClick-Id vouches for, None for any that is not ours."""
-    text, _, mac = value.strip().partition(" ")
-    try:
-        email_id = parse_email_id(text)
-    except ValueError:
-        return None
-    good = hmac.compare_digest(_mac(text, ring), mac.strip().encode("ascii", "replace").decode())
-    return email_id if good else None
 
 
 def split_email_id(
@@ -64,8 +40,3 @@ def _date(first: FirstPass, created_at: Instant) -> Instant:
     received_at = created_at if first.received_at is None else first.received_at
     believed = 0 <= created_at - received_at <= _MAX_AGE_SECONDS * SECOND
     return received_at if believed else created_at
-
-
-def _mac(text: str, ring: KeyRing) -> str:
-    key = ring.derived_key(_HEADER_PURPOSE)
-    return hmac.new(key, text.encode("ascii"), hashlib.sha256).hexdigest()

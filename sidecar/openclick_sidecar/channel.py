@@ -212,7 +212,10 @@ class HitChannel(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802
         """Start the clock of the first request."""
-        self._send_some = getattr(self.transport, "writeSomeData", None)
+        # Asked of the class: what wraps a connection, TLS say, passes on whatever it does not have
+        # itself, and the answer would go out past it, in the clear.
+        if hasattr(type(self.transport), "writeSomeData"):
+            self._send_some = self.transport.writeSomeData
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
         self.pause_if_full()

@@ -53,18 +53,23 @@ class CheckedEndpoints:
         allowed: Sequence[IPNetwork],
         connect_timeout_seconds: float,
         trust_root: Any,
+        *,
+        allow_http: bool,
     ) -> None:
         self._reactor = reactor
+        self._allow_http = allow_http
         self._resolve = resolve
         self._allowed = allowed
         self._connect_timeout_seconds = connect_timeout_seconds
         self._trust_root = trust_root
 
     def endpointForURI(self, uri: Any) -> Any:  # noqa: N802 - Twisted's name
-        """Return what connects to the host of `uri`."""
+        """Return what connects to the host of `uri`.  Raises ForbiddenAddress for plain http."""
         host = uri.host.decode("ascii")
         endpoint: Any = _Checked(self, host, uri.port)
         if uri.scheme != b"https":
+            if not self._allow_http:  # the setting may have changed since the webhook was added
+                raise ForbiddenAddress(f"{host}: http needs webhooks.allow_http = true")
             return endpoint
         options = optionsForClientTLS(
             host.removeprefix("[").removesuffix("]"),

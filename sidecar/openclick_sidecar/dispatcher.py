@@ -29,8 +29,8 @@ from openclick import __version__
 from openclick.circuit import Health
 from openclick.instants import SECOND, Instant
 from openclick.logs import line
-from openclick.settings import WebhookSettings
 from openclick.store import Registry, Round, StoreFault
+from openclick.webhook_settings import WebhookSettings
 from openclick.webhooks import (
     Attempt,
     AttemptKind,

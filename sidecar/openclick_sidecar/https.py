@@ -7,8 +7,10 @@ whether this sidecar can serve https for a name.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from openclick.domains import NameState
 from openclick.instants import now
 from openclick.names import BadName, domain_name
 from openclick.settings import Config
@@ -20,17 +22,6 @@ from openclick_sidecar.challenges import Challenges, webroot_directory
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.renewals import Renewals
 from openclick_sidecar.tls import TlsContexts
-
-
-def tracking_names(registry: Registry) -> list[str]:
-    """Return the tracking domains that want a certificate."""
-    return [domain.tracking_domain for domain in registry.domains.many_domains()]
-
-
-def pointing_names(registry: Registry) -> list[str]:
-    """Return the tracking domains that were seen to point here."""
-    domains = registry.domains.many_domains()
-    return [domain.tracking_domain for domain in domains if domain.is_verified]
 
 
 class Https:
@@ -50,9 +41,22 @@ class Https:
         if config.acme.directory_url:
             self._acme = AcmeClient(config.acme, directory / "accounts", self.challenges, now)
 
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether domains are verified only with a certificate in hand: with built-in ACME."""
+        return self.speaks_tls and self._acme is not None
+
     def serves(self, name: str) -> bool:
         """Tell whether https can be served for a tracking domain, an A-label in lower case, now."""
         return self.speaks_tls and self.shelf.serves(name)
+
+    def fault_of_settings(self) -> str:
+        """Return what the settings ask for and cannot get, empty for nothing."""
+        if self._acme is not None and not self.speaks_tls:
+            return (
+                "acme.directory_url is set, but there is no TLS listener; need sidecar.tls_listen"
+            )
+        return ""
 
     def may_have_certificate(self, name: str) -> bool:
         """Tell whether a proxy may order a certificate for `name`, as of the last look."""
@@ -61,8 +65,13 @@ class Https:
         except BadName:
             return False
 
-    def renewals(self, bookkeeper: Bookkeeper, reactor: Any) -> Renewals:
-        """Return what keeps the certificates fresh."""
+    def renewals(
+        self,
+        bookkeeper: Bookkeeper,
+        reactor: Any,
+        on_served: Callable[[str], object] = lambda _name: None,
+    ) -> Renewals:
+        """Return what keeps the certificates fresh; `on_served` is told where https has begun."""
         return Renewals(
             self.shelf,
             bookkeeper,
@@ -72,9 +81,16 @@ class Https:
             self._acme,
             now,
             time.monotonic,
+            may_order=self.may_have_certificate,
+            on_served=on_served,
         )
 
     def _look_up(self, registry: Registry) -> list[str]:
-        """Return the names for the renewals; keep those that proxies may ask for."""
-        self._pointing = frozenset(pointing_names(registry))
-        return tracking_names(registry)
+        """Return the names that want a certificate; keep those that DNS was seen to lead here.
+
+        For a name that leads elsewhere no authority would give one, so none is ordered; former
+        names are looked after as long as they lead here.
+        """
+        names = registry.domains.tracking_names()
+        self._pointing = frozenset(name.name for name in names if name.points_here)
+        return [name.name for name in names if name.points_here or name.state is NameState.CURRENT]

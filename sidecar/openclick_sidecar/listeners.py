@@ -184,7 +184,7 @@ def _sockets(
     taken_over = {entrance for entrance, _ in found}
     for entrance, addresses in asked.items():
         if entrance not in taken_over:
-            found += [(entrance, undo.enter_context(_bind(address))) for address in addresses]
+            found += [(entrance, undo.enter_context(bind(address))) for address in addresses]
     return found
 
 
@@ -206,7 +206,7 @@ def _take_over(inherited: InheritedSocket) -> socket.socket:
     return bound
 
 
-def _bind(address: HostPort) -> socket.socket:
+def bind(address: HostPort) -> socket.socket:
     """Bind a socket of our own: Twisted's takes IPv4 too on [::], and then 0.0.0.0 is refused.
 
     Raises CannotListen.

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from openclick.settings import DnsSettings
+from openclick.domain_settings import DnsSettings
 from openclick_sidecar.dialling import NameFault
 from openclick_sidecar.resolver import CouldNotAsk, NameNotFound, Resolver
 

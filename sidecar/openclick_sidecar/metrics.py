@@ -57,6 +57,8 @@ class Readings:
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     webhook_attempts: Mapping[str, int] = field(default_factory=dict)
     backlog: Sequence[Backlog] = ()
+    certificates: Mapping[str, int] = field(default_factory=dict)
+    next_expiry_at: Instant | None = None
     now: Instant = 0
     state: StoreState = field(default_factory=StoreState)
 
@@ -110,8 +112,8 @@ class _Families(Collector):
 
 def metrics(readings: Readings) -> Iterator[Metric]:
     """Yield every metric of the sidecar, and then the milter's."""
-    rows = (*_sidecar(readings), *_webhooks(readings), *_domains(readings), *_store(readings))
-    for name, kind, text, samples in rows:
+    parts = (_sidecar, _webhooks, _https, _domains, _store)
+    for name, kind, text, samples in (row for part in parts for row in part(readings)):
         yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
     if readings.state.heartbeat is not None:
         for name, kind, text, samples in _milter(readings.state.heartbeat):
@@ -239,6 +241,18 @@ def _store(now: Readings) -> Iterator[_Row]:
 
 def _age_seconds(since: Instant | None, now: Instant) -> float:
     return 0.0 if since is None else max(0, now - since) / SECOND
+
+
+def _https(now: Readings) -> Iterator[_Row]:
+    yield (
+        *("certificates", "gauge", "Tracking domains by what their certificates are good for."),
+        _by("status", now.certificates),
+    )
+    if now.next_expiry_at is not None:
+        yield (
+            *("next_certificate_expiry_time_seconds", "gauge", "When the first of them expires."),
+            _one(now.next_expiry_at / SECOND),
+        )
 
 
 def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:

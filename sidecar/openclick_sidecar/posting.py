@@ -33,6 +33,7 @@ class Posting:
             settings.allow_private_networks,
             settings.connect_timeout_seconds,
             trust_root(list(authorities)),
+            allow_http=settings.allow_http,
         )
         self.poster = Poster(
             reactor, settings.timeout_seconds, endpoints, settings.concurrency_per_webhook

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -81,14 +82,24 @@ def after_success_at(obtained: Certificate, now: Instant) -> Instant:
 
 @dataclass
 class Survey:
-    """What one look at the files has found: the names, and the one whose order is due first."""
+    """What one look at the files has found.
 
-    names: Collection[str]
+    `due` is the one that is to be ordered first, `newly_served` are names that https was not served
+    for before.
+    """
+
+    seen: list[TrackingCertificate] = field(default_factory=list)
+    newly_served: list[str] = field(default_factory=list)
     due: TrackingCertificate | None = None
 
 
 class Renewals:
-    """The certificates of all names; without `acme` they are looked at and none is ordered."""
+    """The certificates of all names; without `acme` they are looked at and none is ordered.
+
+    One is ordered only for names that `may_order` lets pass; `on_served` is told of each name for
+    which https has become possible.
+    `certificates` counts them by status at the last look; `next_expiry_at` is the first one's.
+    """
 
     def __init__(
         self,
@@ -100,8 +111,13 @@ class Renewals:
         acme: Obtains | None,
         now: Callable[[], Instant],
         monotonic: Callable[[], float],
+        *,
+        may_order: Callable[[str], bool] = lambda _name: True,
+        on_served: Callable[[str], object] = lambda _name: None,
     ) -> None:
         self._shelf = shelf
+        self._may_order = may_order
+        self._on_served = on_served
         self._bookkeeper = bookkeeper
         self._reactor = reactor
         self._names = names
@@ -109,6 +125,8 @@ class Renewals:
         self._acme = acme
         self._now = now
         self._monotonic = monotonic
+        self.certificates: Counter[str] = Counter()
+        self.next_expiry_at: Instant | None = None
         self._ordering = False
         self._pause_seconds = 0.0
         self._paused_until = 0.0
@@ -119,6 +137,11 @@ class Renewals:
             survey = await self._bookkeeper.run(self._survey)
         except StoreFault:
             return  # the judge says what is wrong with it
+        self.certificates = Counter(each.status(self._now()).value for each in survey.seen)
+        expiries = [each.not_after_at for each in survey.seen if each.not_after_at is not None]
+        self.next_expiry_at = min(expiries, default=None)
+        for name in survey.newly_served:
+            self._on_served(name)
         if survey.due is not None and not self._ordering:
             self._ordering = True
             detach("acme", Deferred.fromCoroutine(self._order(survey.due)))
@@ -129,14 +152,18 @@ class Renewals:
         known = {each.name: each for each in registry.certificates.many_certificates()}
         now = self._now()
         may_order = self._acme is not None and self._monotonic() >= self._paused_until
-        changed, survey = [], Survey(names)
+        changed, survey = [], Survey()
         for name in sorted(names):
             before = known.get(name)
             seen, certificate = self._seen(before or TrackingCertificate(name))
+            survey.seen.append(seen)
             if seen != before:
                 changed.append(seen)
                 _tell(before, seen)
-            if may_order and survey.due is None and is_due(certificate, seen, now):
+                if seen.serves_https and not (before and before.serves_https):
+                    survey.newly_served.append(name)
+            wanted = may_order and survey.due is None and self._may_order(name)
+            if wanted and is_due(certificate, seen, now):
                 survey.due = seen
         if changed:
             registry.certificates.record_seen(changed)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dns.exception
 import dns.resolver
 
-from openclick.settings import DnsSettings
+from openclick.domain_settings import DnsSettings
 
 
 class CouldNotAsk(Exception):

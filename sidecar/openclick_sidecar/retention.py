@@ -1,5 +1,7 @@
 """Removes verdicts, events and deliveries that are older than the settings allow.
 
+And what the API remembers of sends, after its 24 hours.
+
 A service of the sidecar; works through the bookkeeper, the writing side of openclick.db.  (Hits are
 removed by their `keeper`, message rows by the milter.)  Promises: a step takes one short
 transaction a table, so that neither judge nor dispatcher waits for it; what must stay stays (see
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 
 from openclick.instants import SECOND, Instant
 from openclick.logs import line
+from openclick.sends import KEPT
 from openclick.settings import RetentionSettings
 from openclick.store import Registry, StoreFault
 from openclick_sidecar.bookkeeper import Bookkeeper
@@ -54,4 +57,5 @@ class Retention:
         verdicts = sweep.sweep_verdicts(now - (settings.hits_days + 1) * _DAY, _STEP_ROWS)
         events_before = now - settings.events_days * _DAY
         deliveries = sweep.sweep_deliveries(events_before, _STEP_ROWS)
-        return verdicts + deliveries + sweep.sweep_events(events_before, _STEP_ROWS)
+        claims = registry.sends.sweep(now - KEPT, _STEP_ROWS)
+        return verdicts + deliveries + claims + sweep.sweep_events(events_before, _STEP_ROWS)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
@@ -22,10 +25,12 @@ from openclick.logs import line
 from openclick.settings import Config
 from openclick.store import Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
-from openclick_sidecar import backlog, dispatcher, judging, renewals, retention
+from openclick_sidecar import backlog, dispatcher, judging, renewals, retention, verifying
 from openclick_sidecar.admission import Admission
+from openclick_sidecar.api.service import Api
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.channel import HitFactory
+from openclick_sidecar.checks import DomainChecks
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
@@ -58,6 +63,7 @@ _DRAIN_SECONDS = 10.0
 _DRAIN_LOOK_SECONDS = 0.02
 _LAST_WORK_SECONDS = 5.0
 _LAST_POSTS_SECONDS = 2.0
+_LAST_CHECK_SECONDS = 0.5
 
 
 class Sidecar:
@@ -114,8 +120,10 @@ class Sidecar:
             self._bookkeeper, lambda: config.retention, now, time.monotonic
         )
         self._backlog = backlog.BacklogWatch(self._bookkeeper)
-        self._renewals = self._https.renewals(self._bookkeeper, reactor)
+        self._verifying = self._make_verifying()
+        self._renewals = self._https.renewals(self._bookkeeper, reactor, self._verifying.hurry)
         self._loops = self._periodic()
+        self._api = self._make_api()
         self._add_watchdog()
 
     def _status_site(self, login: str) -> StatusSite:
@@ -137,11 +145,13 @@ class Sidecar:
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
+        self._api.start()
         addresses = self._listeners.open_all(self._config.sidecar, inherited)
         self._https.speaks_tls = self._listeners.speaks_tls
         self._recorder.start()
         self._bookkeeper.start()
         self._posting.start()
+        self._verifier_pool.start()
         for loop, seconds in self._loops:
             loop.clock = self._reactor
             judging.detach("service", loop.start(seconds))
@@ -154,7 +164,8 @@ class Sidecar:
         notify("STOPPING=1")
         for port in self._listeners.ports:
             await maybeDeferred(port.stopListening)
-        await self._drain()
+        ending = [self._drain(), self._api.stop()]
+        await gatherResults([Deferred.fromCoroutine(each) for each in ending])
         for loop, _ in self._loops:
             if loop.running:
                 loop.stop()
@@ -162,6 +173,8 @@ class Sidecar:
             log.error(line("hits", "the disk hangs; hits that wait for it are not recorded"))
         await self._dispatcher.stop(self._reactor, _LAST_POSTS_SECONDS)
         await self._posting.stop()
+        # What is looked up now is looked up again after the next start: nothing is lost.
+        await done_within(self._reactor, _LAST_CHECK_SECONDS, self._verifier_pool.stop)
         self._bookkeeper.run(lambda _registry: self._docket.close()).addErrback(_forget_fault)
         if not await done_within(self._reactor, _LAST_WORK_SECONDS, self._bookkeeper.stop):
             log.error(line("judge", "the disk hangs; what is not judged waits for the next start"))
@@ -187,6 +200,7 @@ class Sidecar:
             (LoopingCall(_coroutine(self._retention.tick)), retention.TICK_SECONDS),
             (LoopingCall(_coroutine(self._backlog.tick)), backlog.TICK_SECONDS),
             (LoopingCall(_coroutine(self._renewals.tick)), renewals.TICK_SECONDS),
+            (LoopingCall(_coroutine(self._verifying.tick)), verifying.TICK_SECONDS),
         ]
 
     async def _drain(self) -> None:
@@ -226,6 +240,33 @@ class Sidecar:
             )
         return Admission(room, settings.max_connections_per_address, self._clients.trusts)
 
+    def _make_api(self) -> Api:
+        return Api(
+            self._config,
+            self._store,
+            self._keys,
+            self._bookkeeper,
+            self._posting.poster,
+            self._verifying.check_now,
+            self._reactor,
+        )
+
+    def _make_verifying(self) -> verifying.Verifying:
+        settings = self._config.verification
+        self._verifier_pool = ThreadPool(0, verifying.CHECKS_AT_ONCE, "verifier")
+        return verifying.Verifying(
+            self._bookkeeper,
+            DomainChecks(self._config, self._keys.ring, self._https),
+            settings.check_every_seconds,
+            in_thread=lambda work, *args: deferToThreadPool(
+                self._reactor, self._verifier_pool, work, *args
+            ),
+            detach=lambda check: judging.detach("domains", check),
+            now=now,
+            monotonic=time.monotonic,
+            chance=random.random,
+        )
+
     def _add_watchdog(self) -> None:
         seconds = watchdog_seconds(os.environ, os.getpid())
         if seconds is not None:
@@ -251,6 +292,8 @@ class Sidecar:
                 "journaled": self._keeper.journaled,
                 "lost": self._recorder.lost,
             },
+            certificates=self._renewals.certificates,
+            next_expiry_at=self._renewals.next_expiry_at,
             hits_waiting=self._room.waiting,
             reading_pauses=self._room.pauses,
             verdicts={
@@ -275,6 +318,8 @@ class Sidecar:
             self._keys.ring()
         except KeyFault as fault:
             log.error(line("keys", f"{fault}; no link can be answered until there is one"))
+        if missing := self._https.fault_of_settings():
+            log.warning(line("tls", missing))
         settings = self._config.sidecar
         if settings.proxy_protocol_listen and not settings.trusted_proxies:
             log.warning(

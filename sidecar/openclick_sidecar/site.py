@@ -20,7 +20,7 @@ from openclick.keys import KeyDirectory, KeyFault, KnownKeyFault
 from openclick.logs import line
 from openclick.names import BadName, host_of
 from openclick.tokens import BadToken, Kind, Token, UnknownKey
-from openclick_sidecar import answers
+from openclick_sidecar import answers, proof
 from openclick_sidecar.answers import Answer
 from openclick_sidecar.channel import HitRequest
 from openclick_sidecar.counters import HitCounters
@@ -76,12 +76,22 @@ class TrackingSite:
         if request.method not in _METHODS:
             return answers.NOT_ALLOWED, None
         if kind is None:
-            return _PAGES.get(path) or self.further_page(path) or answers.NOT_FOUND, None
+            return self._page(path, request), None
         opened = self._open(kind, request)
         if opened is None:
             return _FAULTY[kind], None
         answer = _answer_for(kind, opened[0])
         return answer, None if request.method == "HEAD" else self._hit(kind, *opened, request)
+
+    def _page(self, path: str, request: HitRequest) -> Answer:
+        if not proof.is_challenge(path):
+            return _PAGES.get(path) or self.further_page(path) or answers.NOT_FOUND
+        try:
+            return answers.text_page(
+                proof.answer(self.keys.ring(), host_of(request.host), path).encode()
+            )
+        except (BadName, KeyFault):
+            return answers.NOT_FOUND
 
     def _record(self, hit: Hit, answer: Answer, respond: Respond) -> None:
         def done(kept: bool) -> None:

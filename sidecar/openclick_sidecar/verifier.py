@@ -1,20 +1,29 @@
-"""Whether a tracking domain points here.
+"""Whether a tracking domain points here: the three parts of a check.
 
-Called by `openclick domain verify`.  A domain is verified when its name is a CNAME to
-`sidecar.public_hostname`, or has the very addresses of that host (providers flatten a CNAME at the
-apex).  Each failure has a stable code and a sentence that says what was found and what is needed.
+Called by `checks`, in a thread.  A domain is verified when
 
+1. its name is a CNAME to `sidecar.public_hostname`, or has addresses of that host and no others
+   (providers flatten a CNAME at the apex, and a stale address would break half of the readers);
+2. where this sidecar speaks TLS itself, a certificate for it is in hand;
+3. a one-time challenge that is asked through that name reaches this very sidecar: over https where
+   that is wanted or was reached before, else over https or http, whichever comes through.  With
+   `verification = "dns"` this part is left out, for machines that cannot reach themselves.
+
+Each failure has a stable code and a sentence that says what was found and what is needed.
 Promises: a name server that does not answer proves nothing: `keeps_state` is then True and a
 verified domain stays verified.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from openclick.domains import VerificationFailure
+from openclick.domain_checks import CheckResult
+from openclick.domains import Scheme, SendingDomain, VerificationFailure, VerificationMode
 from openclick_sidecar.resolver import CouldNotAsk, NameNotFound
+from openclick_sidecar.self_fetch import UNREACHABLE
 
 
 class Asks(Protocol):
@@ -30,52 +39,106 @@ class Asks(Protocol):
 class Certificates(Protocol):
     """What is asked of TLS."""
 
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether domains are verified only with a certificate in hand: with built-in ACME."""
+
     def serves(self, name: str) -> bool:
         """Tell whether this sidecar can serve https for a tracking domain now."""
 
 
+Reach = Callable[[str, str, frozenset[str]], VerificationFailure | None]
+"""Asks for a challenge over a scheme ("https", "http") under a name at its addresses; returns why
+this sidecar was not reached, None where it was."""
+
+
 @dataclass(frozen=True)
-class Verification:
-    """The result of one check; `failure` is None where the domain is verified."""
+class Surroundings:
+    """What a check needs to know and whom it asks.
 
-    failure: VerificationFailure | None = None
-    keeps_state: bool = False
+    `scheme` is the default of domains that have no word of their own.  `needs_certificate` says
+    that this sidecar obtains certificates, so that none is verified before it has its own.
+    """
+
+    public_hostname: str
+    scheme: str
+    needs_certificate: bool
+    resolver: Asks
+    certificates: Certificates
+    reach: Reach
 
 
-def verify(tracking_domain: str, public_hostname: str, resolver: Asks) -> Verification:
-    """Check `tracking_domain` against `public_hostname`; both A-labels in lower case."""
-    if not public_hostname:
-        return _failed(
+class _Failed(Exception):
+    """A check that failed; `points_here` is what DNS has said by then."""
+
+    def __init__(self, code: str, message: str, points_here: bool | None) -> None:
+        super().__init__(message)
+        self.failure = VerificationFailure(code, message)
+        self.points_here = points_here
+
+
+def verify(
+    domain: SendingDomain, around: Surroundings, on_step: Callable[[str], None] = lambda _step: None
+) -> CheckResult:
+    """Check the tracking domain of `domain`; `on_step` is told what is looked at now."""
+    name, here = domain.tracking_domain, None
+    try:
+        on_step(f"asking name servers for {name}")
+        addresses = _found_here(name, around)
+        here = True
+        return CheckResult(https=_served(domain, addresses, around, on_step), points_here=True)
+    except CouldNotAsk as fault:
+        text = f"no name server answered ({fault}); the last state holds"
+        return CheckResult(
+            VerificationFailure("dns_no_answer", text), keeps_state=True, points_here=here
+        )
+    except _Failed as fault:
+        return CheckResult(fault.failure, points_here=fault.points_here)
+
+
+def points_here(name: str, around: Surroundings) -> bool | None:
+    """Tell whether DNS says that `name` points here; None where it could not be asked."""
+    try:
+        _found_here(name, around)
+    except CouldNotAsk:
+        return None
+    except _Failed as fault:
+        return fault.points_here
+    return True
+
+
+def _found_here(name: str, around: Surroundings) -> Callable[[], frozenset[str]]:
+    """Return what asks for the addresses of a name that points here.
+
+    They are needed by the challenge alone.  Raises CouldNotAsk, _Failed.
+    """
+    host, resolver = around.public_hostname, around.resolver
+    if not name:
+        raise _Failed(
+            "subdomain_missing",
+            "the domain has no tracking subdomain; need one such as track",
+            None,
+        )
+    if not host:
+        raise _Failed(
             "public_hostname_missing",
             "sidecar.public_hostname is not set; need the name that tracking domains point to",
+            None,
         )
+    need = f"need a CNAME to {host}"
     try:
-        return _verify(tracking_domain, public_hostname, resolver)
-    except CouldNotAsk as fault:
-        return Verification(
-            VerificationFailure(
-                "dns_no_answer", f"no name server answered ({fault}); the last state holds"
-            ),
-            keeps_state=True,
-        )
-
-
-def _verify(tracking_domain: str, public_hostname: str, resolver: Asks) -> Verification:
-    need = f"need a CNAME to {public_hostname}"
-    try:
-        target = resolver.cname(tracking_domain)
+        target = resolver.cname(name)
     except NameNotFound:
-        return _failed("name_not_found", f"{tracking_domain} does not exist; {need}")
-    if target == public_hostname:
-        return Verification()
-    found = _addresses_of(tracking_domain, resolver)
+        raise _Failed("name_not_found", f"{name} does not exist; {need}", False) from None
+    if target == host:
+        return lambda: _addresses_of(name, resolver)
+    found = _addresses_of(name, resolver)
     if not found and target is None:
-        return _failed("no_record", f"{tracking_domain} has no CNAME and no address; {need}")
-    ours = _addresses_of(public_hostname, resolver)
-    if found and found <= ours:
-        return Verification()
-    points_to = target or ", ".join(sorted(found))
-    return _failed("points_elsewhere", f"{tracking_domain} points to {points_to}; {need}")
+        raise _Failed("no_record", f"{name} has no CNAME and no address; {need}", False)
+    if not found or not found <= _addresses_of(host, resolver):
+        points_to = target or ", ".join(sorted(found))
+        raise _Failed("points_elsewhere", f"{name} points to {points_to}; {need}", False)
+    return lambda: found
 
 
 def _addresses_of(name: str, resolver: Asks) -> frozenset[str]:
@@ -86,5 +149,53 @@ def _addresses_of(name: str, resolver: Asks) -> frozenset[str]:
         return frozenset()
 
 
-def _failed(code: str, message: str) -> Verification:
-    return Verification(VerificationFailure(code, message))
+def _served(
+    domain: SendingDomain,
+    addresses: Callable[[], frozenset[str]],
+    around: Surroundings,
+    on_step: Callable[[str], None],
+) -> bool:
+    """Return whether the domain is served over https, over http otherwise.
+
+    Raises CouldNotAsk, _Failed.
+    """
+    name, wanted = domain.tracking_domain, domain.wanted_scheme(around.scheme)
+    serves_https = around.certificates.serves(name)
+    if around.needs_certificate and wanted is not Scheme.HTTP and not serves_https:
+        raise _Failed(
+            "certificate_missing",
+            f"{name} points here, but this sidecar has no certificate for it; need one that holds",
+            True,
+        )
+    if domain.verification is VerificationMode.DNS:
+        return wanted is Scheme.HTTPS or (wanted is Scheme.AUTO and serves_https)
+    return _reached(domain, addresses(), wanted, around, on_step)
+
+
+def _reached(
+    domain: SendingDomain,
+    addresses: frozenset[str],
+    wanted: Scheme,
+    around: Surroundings,
+    on_step: Callable[[str], None],
+) -> bool:
+    # What was reached over https before is not let fall to http by one failure.
+    needs_https = wanted is Scheme.HTTPS or around.needs_certificate or domain.https
+    schemes = {Scheme.HTTP: ("http",)}.get(wanted, ("https",) if needs_https else ("https", "http"))
+    failure: VerificationFailure | None = None
+    for scheme in schemes:
+        on_step(f"asking {scheme}://{domain.tracking_domain}/ for a challenge")
+        failure = around.reach(scheme, domain.tracking_domain, addresses)
+        if failure is None:
+            return scheme == "https"
+    assert failure is not None
+    raise _Failed(failure.code, failure.message + _advice(failure.code, domain), True)
+
+
+def _advice(code: str, domain: SendingDomain) -> str:
+    if code != UNREACHABLE:
+        return ""
+    return (
+        "; where this machine cannot reach itself by its public address, run: "
+        f"openclick domain update {domain.name} --verification dns"
+    )

@@ -4,20 +4,23 @@ import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
 
 from openclick_sidecar.certificates import bundle
 from support.authority import Authority, replace
+from support.dns_server import DnsServer
 from support.http_client import Response, fetch
-from support.installation import InstallationError
+from support.installation import PUBLIC_HOSTNAME, InstallationError
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
 PATIENCE = 60
+FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
 OTHER = "track.andere.example"
 
 
@@ -26,6 +29,8 @@ class AcmeSidecar(LoneSidecar):
 
     def __init__(self, pebble: Pebble, port: int, **acme: object) -> None:
         self.pebble = pebble
+        self.dns = DnsServer()
+        self.dns.set(PUBLIC_HOSTNAME, "A", LOOPBACK)
         self.tls_port = free_port()
         self._acme = {"directory_url": pebble.directory_url, "ca_file": str(pebble.ca_file)}
         self._acme |= {"terms_agreed": True, **acme}
@@ -33,19 +38,30 @@ class AcmeSidecar(LoneSidecar):
         self.listen_on(port)
         self.add(TRACKING_DOMAIN)
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the name server too."""
+        super().__exit__(kind, error, trace)
+        self.dns.close()
+
     def listen_on(self, port: int) -> None:
         """Have plain HTTP answered at `port` from the next start on."""
         self.installation.hit_port = port
         self.installation.configure(
             f"unix:{self.installation.directory}/m.sock",
-            53,
+            self.dns.port,
             sidecar={"tls_listen": [f"{LOOPBACK}:{self.tls_port}"]},
             acme=self._acme,
             log={"level": "info"},
         )
 
     def add(self, tracking_domain: str) -> None:
-        """Add the sending domain of a tracking domain."""
+        """Add the sending domain of a tracking domain that leads here."""
+        self.dns.set(tracking_domain, "CNAME", f"{PUBLIC_HOSTNAME}.")
         sending = tracking_domain.partition(".")[2]
         self.installation.openclick("domain", "add", sending, "--opens", "--clicks")
 
@@ -210,6 +226,36 @@ def test_a_restart_orders_nothing_twice(pebble: Pebble, port: int) -> None:
         assert 1 == len(list((sidecar.installation.certificates / "accounts").iterdir()))
 
 
+@pytest.mark.skipif(not FAKETIME, reason="needs Debian's package faketime")
+@pytest.mark.parametrize(("days", "says"), [(400, "400 days ahead"), (-400, "400 days behind")])
+def test_a_clock_that_is_400_days_off(pebble: Pebble, port: int, days: int, says: str) -> None:
+    """Nothing is ordered and the state says why, though the CA's own https looks wrong as well."""
+    ca = Authority()
+    sidecar = acme_sidecar(pebble, port)
+    ca.put(sidecar.installation.certificates, OTHER)
+    sidecar.add(OTHER)
+    sidecar.installation.extra_env = {
+        "LD_PRELOAD": FAKETIME,
+        "FAKETIME": f"{days:+}d",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with sidecar:
+        # Ahead, the other one looks expired, and is the first in the alphabet to be due.
+        state = sidecar.wait_for(OTHER if days > 0 else TRACKING_DOMAIN, error="clock_off")
+        other = sidecar.ask("/", ca.client(), OTHER)
+        shown = sidecar.state(OTHER)["https"]
+        sidecar.daemon.close()
+        sidecar.installation.extra_env = {}
+        sidecar.daemon = sidecar.installation.start_sidecar()
+        right = sidecar.wait_for(https=True, last_error=None)
+
+    assert says in state["last_error"]["message"]
+    assert 0 == state["failures"]
+    assert 200 == other.status
+    assert (days < 0) == shown
+    assert "acme" == right["origin"]
+
+
 def test_terms_that_are_not_agreed_to(pebble: Pebble, port: int) -> None:
     """Nobody agrees in the admin's name; the state names the terms."""
     with acme_sidecar(pebble, port, terms_agreed=False) as sidecar:
@@ -240,3 +286,17 @@ def test_a_ca_whose_https_is_not_trusted(pebble: Pebble, port: int) -> None:
         state = sidecar.wait_for(error="acme_unreachable")
 
     assert "certificate" in state["last_error"]["message"].lower()
+
+
+def test_acme_without_a_tls_listener_says_so(pebble: Pebble, port: int) -> None:
+    """Certificates that nobody serves are surely not what was meant."""
+    sidecar = acme_sidecar(pebble, port)
+    sidecar.installation.configure(
+        f"unix:{sidecar.installation.directory}/m.sock",
+        53,
+        acme={"directory_url": pebble.directory_url},
+    )
+    with sidecar:
+        log = sidecar.daemon.log_text()
+
+    assert "warning tls: acme.directory_url is set, but there is no TLS listener" in log

@@ -10,7 +10,7 @@ import pytest
 from openclick.ids import new_email_id
 from openclick.instants import now
 from openclick.keys import load_keys
-from openclick_milter.identity import sealed_header
+from openclick.sealed_ids import sealed_header
 from support import messages
 from support.deployment import Deployment, deploy
 from support.dns_server import DnsServer

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 
 import dns.message
 import dns.query
@@ -10,6 +11,13 @@ import dns.resolver
 import pytest
 
 from support.dns_server import DnsServer, Query
+
+
+@pytest.fixture
+def dns_server() -> Iterator[DnsServer]:
+    """Give a name server that nobody else asks, such as a sidecar on its schedule."""
+    with DnsServer() as server:
+        yield server
 
 
 def _resolver(server: DnsServer) -> dns.resolver.Resolver:

@@ -25,7 +25,8 @@ from support.rude_endpoint import (
     resetting,
     trickling,
 )
-from support.webhook_books import log_events, oracles_accept
+from support.webhook_books import log_events
+from support.webhook_oracles import oracles_accept
 from support.webhook_receiver import WebhookReceiver
 
 HOST = "hooks.kontor.example"
@@ -168,6 +169,20 @@ def test_410_disables(world: World) -> None:
             shown["status_reason"],
         )
         assert ("abandoned", 1) == (listed["state"], len(endpoint.requests))
+    world.installation.openclick("webhook", "remove", webhook_id)
+
+
+@pytest.mark.parametrize("rcode", ["NXDOMAIN", "SERVFAIL"])
+def test_a_name_that_leads_nowhere(world: World, dns_server: DnsServer, rcode: str) -> None:
+    """The attempt fails with the name server's word, and is made again by the list."""
+    dns_server.set_rcode(HOST, rcode)
+    webhook_id = world.add(f"http://{HOST}/in")
+    world.log()
+
+    last = world.last_attempt(webhook_id)
+
+    assert ("name", None) == (last["outcome"], last["status_code"])
+    assert HOST in last["error"]
     world.installation.openclick("webhook", "remove", webhook_id)
 
 

@@ -19,7 +19,8 @@ from openclick.instants import now
 from openclick.webhooks import grace_ends_at, new_secret
 from support.installation import Installation
 from support.processes import wait_until
-from support.webhook_books import books, id_of, log_events, oracles_accept, unfinished_attempts
+from support.webhook_books import books, id_of, log_events, unfinished_attempts
+from support.webhook_oracles import oracles_accept
 from support.webhook_receiver import HANG_UP, Answer, ReceivedPost, Reply, WebhookReceiver
 
 KILLS = 20

@@ -5,9 +5,9 @@ other: installing costs too much to begin anew for each.
 """
 
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from support.packaged_machine import PackagedMachine
 from support.room import unavailable_reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PREVIOUS = "2da4a4e2ea65b6de7a55722b7479dc6fff94e4cb"
+PREVIOUS = "7818f72a4db7402455f571a5b5dbc2371a3adc8a"
 """The commit that upgrades begin from: the release before this one, once there is one."""
 
 SUITES = ("bookworm", "trixie")
@@ -25,22 +25,33 @@ SUITES = ("bookworm", "trixie")
 
 @dataclass(frozen=True)
 class Builds:
-    """Folders of .deb files."""
+    """Folders of .deb files, and one of an rpm."""
 
     current: Path
     previous: Path
+    rpm: Path
 
 
 def build_deb(output: Path, source: Path = REPOSITORY, version: str = "") -> Path:
     """Build the Debian packages of a checkout into `output`, and return it."""
-    words = [str(output), str(source), *([version] if version else [])]
+    _run("build-deb", source, str(output), str(source), *([version] if version else []))
+    return output
+
+
+def _run(script: str, source: Path, *args: str) -> None:
     subprocess.run(
-        ["sh", str(source / "packaging" / "build-deb"), *words],
-        check=True,
+        ["sh", str(source / "packaging" / script), *args],
+        env={**os.environ, "PYTHON": sys.executable},
         stdout=subprocess.DEVNULL,
         timeout=300,
+        check=True,
     )
-    return output
+
+
+@pytest.fixture
+def deb_builder() -> Callable[[Path], Path]:
+    """Give what builds this checkout once more."""
+    return build_deb
 
 
 @pytest.fixture(scope="session")
@@ -63,24 +74,34 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def builds(current: Path, previous: Path) -> Builds:
-    """Give both."""
-    return Builds(current, previous)
+def rpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build this checkout as an rpm."""
+    output = tmp_path_factory.mktemp("rpm")
+    _run("build-rpm", REPOSITORY, str(output))
+    return output
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="session")
+def builds(current: Path, previous: Path, rpm: Path) -> Builds:
+    """Give all of them."""
+    return Builds(current, previous, rpm)
+
+
+@pytest.fixture(scope="session", params=SUITES)
 def machine(request: pytest.FixtureRequest, builds: Builds) -> Iterator[PackagedMachine]:
-    """Give a machine with stock Postfix and nothing of ours; the test is on its loopback."""
+    """Give a machine with stock Postfix and nothing of ours."""
     reason = unavailable_reason()
     if reason is not None:
         pytest.skip(reason)
-    folders = {"current": builds.current, "previous": builds.previous}
-    with PackagedMachine(request.param, folders) as made, made.room.network():
+    folders = {"current": builds.current, "previous": builds.previous, "rpm": builds.rpm}
+    with PackagedMachine(request.param, folders) as made:
         yield made
 
 
-@pytest.fixture
-def needs_debian() -> None:
-    """Skip where Debian's build tools are not."""
-    if os.geteuid() != 0 or shutil.which("dpkg-buildpackage") is None:
-        pytest.skip("needs root and dpkg-buildpackage")
+@pytest.fixture(autouse=True)
+def _on_the_machines_loopback(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "machine" not in request.fixturenames:
+        yield
+        return
+    with request.getfixturevalue("machine").room.network():
+        yield

@@ -247,12 +247,13 @@ def test_a_tracked_mail_an_open_a_click_and_the_webhook(machine: PackagedMachine
     (machine.root / "srv" / "secret").write_text(secret, "ascii")
 
 
-def test_an_upgrade_with_mail_in_flight(machine: PackagedMachine, builds: object) -> None:
+def test_an_upgrade_with_mail_in_flight(machine: PackagedMachine) -> None:
     """No mail is refused or untracked, no click lost; edits stay, the store is migrated once."""
     settings = (machine.root / SETTINGS[1:]).read_text("utf-8")
     old_link = tracking_links((machine.root / "srv/before.eml").read_bytes())[1]
     old_pid = machine.service("openclick-milter", "MainPID")
     schema_before = schemas(machine)["openclick.db"]
+    hand_overs = machine.journal("openclick-milter").count("handed over")
 
     with under_load(machine, old_link) as traffic:
         wait_until(lambda: len(traffic.sent) > 20 or traffic.faults, 60, "mail in flight")
@@ -275,7 +276,7 @@ def test_an_upgrade_with_mail_in_flight(machine: PackagedMachine, builds: object
     schema_after = schemas(machine)["openclick.db"]
     told = f"openclick: openclick.db: schema {schema_before} -> {schema_after}"
     assert said.count("openclick.db: schema") == said.count(told) == (schema_after > schema_before)
-    assert machine.journal("openclick-milter").count("handed over") == 1
+    assert machine.journal("openclick-milter").count("handed over") == hand_overs + 1
 
 
 def arrived(machine: PackagedMachine, message_id: str) -> bytes:
@@ -297,7 +298,6 @@ def test_after_the_upgrade(machine: PackagedMachine) -> None:
 
     assert [old, new] == [messages.TRACKED_LINKS[1]] * 2
     assert {event["type"] for event in events} == {"email.opened", "email.clicked"}
-    assert schemas(machine) == schemas(machine)
 
 
 def test_the_watchdog_is_fed_after_a_hand_over(machine: PackagedMachine) -> None:

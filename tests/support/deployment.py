@@ -79,20 +79,22 @@ def deploy(
     """
     socket = postfix.milter_socket_dir(installation.milter_uid, name=name) / "milter.sock"
     relative = f"unix:{name}/milter.sock"
+    submission = postfix.add_listener(f"{name}-submission", relative, "accept")
+    submit_to = {"submit_to": f"{LOOPBACK}:{submission.port}"}
+    sections = {**sections, "api": submit_to | dict(sections.get("api", {}))}
     installation.configure(f"unix:{socket}", dns.port, **sections)
     installation.init()
+    installation.start_sidecar()
     add_domain(installation, dns, DOMAIN, "--opens", "--clicks")
     add_domain(installation, dns, OFF_DOMAIN)
     installation.openclick("domain", "add", UNVERIFIED_DOMAIN, "--opens", "--clicks")
     url = f"http://{LOOPBACK}:{receiver.port}/events"
     secret = installation.openclick_json("webhook", "add", url)["signing_secret"]
-    submission = postfix.add_listener(f"{name}-submission", relative, "accept")
     sasl = postfix.add_listener(f"{name}-sasl", relative, "accept", sasl=True)
     stranger = postfix.add_listener(f"{name}-stranger", relative, "accept", xclient=True)
     if name == "openclick":
         postfix.configure(non_smtpd_milters=relative)
     installation.start_milter()
-    installation.start_sidecar()
     return Deployment(installation, postfix, submission, sasl, stranger, secret)
 
 

@@ -158,10 +158,10 @@ class DnsServer:
         if name in self._rcodes:
             response.set_rcode(self._rcodes[name])
             return response
-        for owner, kind, rdatas in self._chain(name, rtype):
+        for owner, _kind, rdatas in self._chain(name, rtype):
             if rdatas:
                 response.answer.append(dns.rrset.from_rdata(owner, self._ttl, *rdatas))
-            elif kind != dns.rdatatype.CNAME and not self._exists(owner):
+            elif not self._exists(owner):
                 response.set_rcode(dns.rcode.NXDOMAIN)
         return response
 

@@ -95,6 +95,7 @@ class Installation:
         self.config_path = self.directory / "openclick.toml"
         self.hit_port = free_port()
         self.metrics_port = free_port()
+        self.api_port = free_port()
         self.programs = programs or programs_from_source(self.directory)
         self.extra_env: dict[str, str] = {}
         self.milter: Daemon | None = None
@@ -131,6 +132,7 @@ class Installation:
                 "public_hostname": PUBLIC_HOSTNAME,
                 "hold_seconds": 0.3,
             },
+            "api": {"listen": [f"{LOOPBACK}:{self.api_port}"], "submit_timeout_seconds": 10},
             "dns": {"nameservers": [f"{LOOPBACK}:{dns_port}"], "timeout_seconds": 2},
             "webhooks": {
                 "allow_http": True,

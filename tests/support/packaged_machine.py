@@ -33,11 +33,12 @@ _QUESTIONS = (
     "postfix postfix/main_mailer_type select Internet Site\n"
     f"postfix postfix/mailname string {PUBLIC_HOSTNAME}\n"
 )
-_TOOLS = ("postfix", "man-db", "bash-completion", "rpm")
+# The last is what the rpm asks for beside the libraries that the .deb files pull in.
+_TOOLS = ("postfix", "bash-completion", "rpm", "python3-typing-extensions")
 
 
 class PackagedMachine:
-    """One machine of one Debian; `builds` are folders of .deb files by name."""
+    """One machine of one Debian; `builds` are folders of packages by name, the newest first."""
 
     def __init__(self, suite: str, builds: Mapping[str, Path]) -> None:
         self.root = make_root(suite)
@@ -145,7 +146,7 @@ class PackagedMachine:
         for name, folder in builds.items():
             target = self.root / "srv" / name
             target.mkdir()
-            for package in folder.glob("*.deb"):
+            for package in [*folder.glob("*.deb"), *folder.glob("*.noarch.rpm")]:
                 shutil.copy(package, target)
         (self.root / "srv" / "questions").write_text(_QUESTIONS, "ascii")
         newest = next(iter(builds))

@@ -5,13 +5,9 @@ each time; the books are read from the store's own tables, not from what the sid
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-
-import anypost
-from standardwebhooks.webhooks import Webhook as StandardWebhook
-from standardwebhooks.webhooks import WebhookVerificationError as StandardError
 
 from openclick.events import make_event
 from openclick.hits import Hit
@@ -86,21 +82,16 @@ def unfinished_attempts(store: Store) -> dict[str, int]:
     return dict(rows)
 
 
+def accepted_after_a_timeout(store: Store) -> int:
+    """Return how many attempts that succeeded began after the first one that had timed out."""
+    with closing(_open(store)) as connection:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM attempts WHERE outcome = 'accepted' AND started_at > "
+            "(SELECT min(finished_at) FROM attempts WHERE outcome = 'timeout')"
+        ).fetchone()
+    return int(count)
+
+
 def _open(store: Store) -> sqlite3.Connection:
     path: Path = store.directory / "openclick.db"
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-
-
-def oracles_accept(secret: str, headers: Mapping[str, str], body: bytes) -> tuple[bool, bool]:
-    """Ask the verifiers of the PyPI packages standardwebhooks and anypost about a delivery."""
-    try:
-        StandardWebhook(secret).verify(body, dict(headers))
-        standard = True
-    except StandardError:
-        standard = False
-    try:
-        anypost.verify_webhook_signature(body, headers.get("anypost-signature", ""), secret)
-        ours = True
-    except anypost.WebhookVerificationError:
-        ours = False
-    return standard, ours

@@ -103,8 +103,12 @@ class MemoryNet(MemoryReactorClock):  # type: ignore[misc]
         factory.clientConnectionFailed(None, Failure(Refused()))
 
 
-def poster_on(net: MemoryNet, timeout_seconds: float = 15.0, connections: int = 4) -> Poster:
+def poster_on(
+    net: MemoryNet, timeout_seconds: float = 15.0, connections: int = 4, *, allow_http: bool = True
+) -> Poster:
     """Return a poster on a network in memory."""
     allowed = (ipaddress.ip_network(f"{ADDRESS}/32"),)
-    endpoints = CheckedEndpoints(net, net.resolve, allowed, timeout_seconds, None)
+    endpoints = CheckedEndpoints(
+        net, net.resolve, allowed, timeout_seconds, None, allow_http=allow_http
+    )
     return Poster(net, timeout_seconds, endpoints, connections)

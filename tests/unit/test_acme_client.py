@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,3 +76,13 @@ def test_a_directory_that_refuses(tmp_path: Path) -> None:
         client(tmp_path, "https://127.0.0.1:1/dir").obtain(NAME)
 
     assert ("acme_unreachable", True) == (caught.value.code, caught.value.concerns_all)
+
+
+def test_an_external_account_without_its_key(tmp_path: Path) -> None:
+    """Is told by the settings' names, before the CA is."""
+    settings = AcmeSettings(directory_url="https://ca.example/dir", eab_key_id="kid-1")
+    made = AcmeClient(settings, tmp_path, Challenges(tmp_path), now)
+    directory = SimpleNamespace(meta=SimpleNamespace(terms_of_service=None))
+
+    with pytest.raises(AcmeFault, match=r"acme\.eab_hmac_file"):
+        made._registration(None, directory, None)

@@ -317,14 +317,25 @@ def test_domain_add_says_what_to_publish(ready: Run) -> None:
 
     assert result.exit_code == 0
     assert result.output == (
-        "domain                 kontor.example\n"
-        "opens by default       on\n"
-        "clicks by default      off\n"
-        "tracking domain        track.kontor.example\n"
-        "DNS record to publish  track.kontor.example. CNAME mail.openclick.example.\n"
-        "status                 pending: publish the record, then run: "
+        "domain             kontor.example\n"
+        "opens by default   on\n"
+        "clicks by default  off\n"
+        "tracking domain    track.kontor.example\n"
+        "links of new mail  http\n"
+        "verification       full\n"
+        "status             pending: publish the record, then run: "
         "openclick domain verify kontor.example\n"
-        "last checked           never\n"
+        "last checked       never\n"
+        "\n"
+        "The DNS record to publish, as a line of a zone file:\n"
+        "\n"
+        "  track.kontor.example. 3600 IN CNAME mail.openclick.example.\n"
+        "\n"
+        "or in a provider's form:\n"
+        "\n"
+        "  Type    CNAME\n"
+        "  Name    track\n"
+        "  Target  mail.openclick.example\n"
     )
 
 
@@ -345,6 +356,9 @@ def test_domain_as_json(ready: Run) -> None:
         "clicks_enabled": False,
         "subdomain": "go",
         "domain": "go.xn--bcher-kva.example",
+        "scheme": "auto",
+        "link_scheme": "http",
+        "verification": "full",
         "dns_records": [
             {
                 "type": "CNAME",
@@ -398,13 +412,15 @@ def test_domain_list(ready: Run, registry: Registry) -> None:
     """One line a domain, by name, with where it stands."""
     for number, name in enumerate(("b.example", "a.example")):
         registry.domains.add(a_domain(domain_id=str(number), name=name))
-    registry.domains.record_verified("b.example", NOW)
+    registry.domains.record_verified("b.example", NOW, https=True)
 
     lines = ready("domain", "list").output.splitlines()
 
-    assert ["DOMAIN", "TRACKING", "DOMAIN", "OPENS", "CLICKS", "STATUS"] == lines[0].split()
-    assert ["a.example", "track.a.example", "on", "on", "pending"] == lines[1].split()
-    assert ["b.example", "track.b.example", "on", "on", "verified"] == lines[2].split()
+    assert ["DOMAIN", "TRACKING", "DOMAIN", "LINKS", "OPENS", "CLICKS", "STATUS"] == lines[
+        0
+    ].split()
+    assert ["a.example", "track.a.example", "http", "on", "on", "pending"] == lines[1].split()
+    assert ["b.example", "track.b.example", "https", "on", "on", "verified"] == lines[2].split()
 
 
 def test_domain_without_public_hostname(tmp_path: Path) -> None:
@@ -415,7 +431,7 @@ def test_domain_without_public_hostname(tmp_path: Path) -> None:
 
     result = CliRunner().invoke(openclick, [*arguments, "domain", "add", "kontor.example"])
 
-    assert "CNAME (set sidecar.public_hostname first)" in result.output
+    assert "No DNS record can be named yet: set sidecar.public_hostname first." in result.output
 
 
 # --- webhook

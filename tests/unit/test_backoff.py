@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclick.instants import SECOND
-from openclick.settings import WebhookSettings
+from openclick.webhook_settings import WebhookSettings
 from openclick_sidecar.backoff import (
     MAX_RETRY_AFTER_SECONDS,
     NextAttempt,

@@ -179,6 +179,28 @@ def test_an_answer_leaves_at_once(factory: HitFactory) -> None:
     assert buffered == b""
 
 
+class Wrapped(Wire):
+    """What stands around a connection, as TLS does: it passes on what it does not have itself."""
+
+    def __init__(self, inside: Socket) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.__dict__["inside"], name)
+
+
+def test_no_answer_passes_tls_by(factory: HitFactory) -> None:
+    """Nothing is written to the connection inside, which would send it in the clear."""
+    socket = Socket()
+    connection = Connection(factory, Wrapped(socket))
+
+    buffered = connection.send(GET)
+
+    assert buffered.startswith(b"HTTP/1.1 302 Found\r\n")
+    assert socket.sent == b""
+
+
 def test_a_socket_takes_a_part_of_an_answer(factory: HitFactory) -> None:
     """The rest, and every answer after it, waits in Twisted's buffer, in order."""
     wire = Socket(room=20)

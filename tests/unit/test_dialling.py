@@ -141,3 +141,18 @@ async def test_an_ipv6_address(exchange: Exchange) -> None:
     assert b"\r\nHost: [2600::1]:8080\r\n" in receiver.received
     receiver.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     assert (await exchange.reply()).accepted
+
+
+@pytest_twisted.ensureDeferred
+async def test_plain_http_needs_the_setting(exchange: Exchange) -> None:
+    """Also for a webhook that was added while it was on: nothing is dialled."""
+    exchange.poster = poster_on(exchange.net, allow_http=False)
+
+    exchange.post()
+
+    reply = await exchange.reply()
+    assert [] == exchange.dialled()
+    assert (PostOutcome.FORBIDDEN_ADDRESS, True) == (
+        reply.outcome,
+        "webhooks.allow_http" in reply.error,
+    )

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from openclick.events import Event
 from openclick.instants import SECOND
-from openclick.settings import WebhookSettings
 from openclick.store import Registry, Store, open_store
+from openclick.webhook_settings import WebhookSettings
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.dispatcher import Dispatcher, batch_body
 from support.signatures import verify_signature, verify_standard_webhook
@@ -240,6 +242,39 @@ async def test_a_store_fault_is_said_once(
 
     assert 1 == len(caplog.messages)
     assert caplog.messages[0].startswith("dispatcher: events wait to be posted reason=")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_waits_for_what_is_under_way(post: Post) -> None:
+    """Its end is written, and nothing new begins."""
+    await post.add(range(1, 901))
+    await post.dispatcher.tick()
+    receivers = [(await post.receive())[0] for _ in range(4)]
+
+    stopped = Deferred.fromCoroutine(post.dispatcher.stop(Clock(), 2))
+    for receiver in receivers:
+        receiver.answer(OK)
+    await stopped
+
+    assert ["delivered"] * 4 + ["pending"] * 5 == [state for state, *_ in await post.deliveries()]
+    assert post.net.waiting() == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_gives_back_what_hangs(post: Post) -> None:
+    """After a moment; whoever starts next posts it at once, not when the claim ends."""
+    await post.add()
+    await post.dispatcher.tick()
+    receiver, _, _ = await post.receive()
+    clock = Clock()
+
+    stopped = Deferred.fromCoroutine(post.dispatcher.stop(clock, 2))
+    clock.advance(2)
+    await stopped
+
+    assert [("pending", 1, 0)] == await post.deliveries()
+    receiver.answer(OK)
+    await turn()
 
 
 @pytest_twisted.ensureDeferred

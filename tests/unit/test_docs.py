@@ -21,8 +21,8 @@ from openclick.events import Bot, make_event
 from openclick.hits import Hit
 from openclick.messages import Message, Outcome
 from openclick.policy import Toggles, decide
-from openclick.settings import WebhookSettings
 from openclick.tokens import Kind
+from openclick.webhook_settings import WebhookSettings
 from openclick_admin.main import openclick
 from openclick_milter.controls import is_control
 from openclick_milter.reasons import Reason
@@ -226,14 +226,31 @@ def test_every_reason_is_explained() -> None:
     assert sorted(told) == sorted(reason.value for reason in Reason)
 
 
+def test_every_code_of_a_failed_check_is_explained() -> None:
+    """Each with what was found and what to do; none is told that no check gives."""
+    text = (DOCS / "tracking-domains.md").read_text("utf-8")
+    modules = ("verifier", "self_fetch")
+    source = "".join(
+        (ROOT / f"sidecar/openclick_sidecar/{name}.py").read_text("utf-8") for name in modules
+    )
+
+    told = set(first_cells(section(text, "## When a check fails"))) - {"code"}
+    raised = set(re.findall(r'(?:_Failed|VerificationFailure)\(\s*"([a-z_]+)"', source))
+
+    assert raised <= told
+    assert [] == [code for code in told if f'"{code}"' not in source]
+
+
 def test_every_reason_of_a_decision_is_explained() -> None:
     """So are the reasons that the policy gives."""
     told = first_cells(section((DOCS / "untouched.md").read_text("utf-8"), "## The decision"))
     domain = SendingDomain("", "example.com", False, False, "track", 0)
     verified = SendingDomain("", "example.com", False, False, "track", 0, verified_at=1)
+    without = SendingDomain("", "example.com", False, False, "", 0)
 
     given = [
         decide(Toggles(), None).opens.reason,
+        decide(Toggles(), without).opens.reason,
         decide(Toggles(), domain).opens.reason.replace("track.example.com", "NAME"),
         decide(Toggles(), verified).opens.reason,
         decide(Toggles(opens=False), verified).opens.reason,

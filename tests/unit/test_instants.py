@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick.instants import SECOND, iso, now
+from openclick.instants import SECOND, iso, now, parse_iso
 
 YEAR_9999 = 253_402_300_799
 
@@ -35,3 +36,25 @@ def test_now_is_in_microseconds() -> None:
     seconds = datetime.now(UTC).timestamp()
 
     assert abs(now() / SECOND - seconds) < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-23T22:20:00Z", 0),
+        ("2026-11-23T22:20:00.123Z", 0.123),
+        (" 2026-11-23 22:20:00 ", 0),
+        ("2026-11-23T23:20:00+01:00", 0),
+        ("2026-11-23", -80_400),
+    ],
+)
+def test_an_instant_is_read(text: str, seconds: float) -> None:
+    """In UTC where no offset is named."""
+    assert 1_795_472_400 * SECOND + int(seconds * SECOND) == parse_iso(text)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "1795472400", "22:20"])
+def test_what_is_no_instant(text: str) -> None:
+    """The error shows the form that is needed."""
+    with pytest.raises(ValueError, match="2026-11-27T08:00:00Z"):
+        parse_iso(text)

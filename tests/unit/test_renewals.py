@@ -72,6 +72,8 @@ class World:
         self.off: Instant = 0
         self.seconds = 0.0
         self.speaks_tls = True
+        self.forbidden: set[str] = set()
+        self.served: list[str] = []
         self.renewals = self.fresh()
 
     def fresh(self, *, acme: bool = True) -> Renewals:
@@ -86,6 +88,8 @@ class World:
             self.orders if acme else None,
             self.now,
             lambda: self.seconds,
+            may_order=lambda name: name not in self.forbidden,
+            on_served=self.served.append,
         )
 
     def now(self) -> Instant:
@@ -142,6 +146,28 @@ async def test_a_name_without_a_certificate_gets_one(world: World) -> None:
     )
     assert CertificateStatus.SERVED == known.status(world.now())
     assert [world.file()] == list(world.directory.iterdir())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_leads_elsewhere_gets_none(world: World) -> None:
+    """An authority would refuse it; as soon as it leads here it is ordered."""
+    world.forbidden = {NAME}
+    await world.tick()
+    before = list(world.orders.asked)
+    world.forbidden.clear()
+
+    await world.tick()
+
+    assert ([], [NAME]) == (before, world.orders.asked)
+
+
+@pytest_twisted.ensureDeferred
+async def test_whoever_waits_for_https_is_told(world: World) -> None:
+    """Once, when it begins."""
+    for _ in range(4):
+        await world.tick()
+
+    assert [NAME] == world.served
 
 
 @pytest_twisted.ensureDeferred
@@ -276,6 +302,8 @@ async def test_without_acme_files_are_looked_at_all_the_same(world: World) -> No
     assert [True, False, False] == [each.serves_https for each in found]
     assert ["served", "faulty", "missing"] == [each.status(world.now()) for each in found]
     assert "no whole certificate" in found[1].file_fault
+    assert {"served": 1, "faulty": 1, "missing": 1} == world.renewals.certificates
+    assert found[0].not_after_at == world.renewals.next_expiry_at
     assert not found[0].by_acme
 
 

@@ -1,9 +1,7 @@
 """Verdicts and events in openclick.db: counted once, whatever happens twice."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,8 @@ import pytest
 from openclick.store import JudgeCursor, Judgement, Registry, StoreFault, open_store
 from openclick.tokens import Kind
 from openclick.verdicts import JudgedHit, Verdict, Visitor
-from unit.samples import COPY, EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
+from unit.old_store import older_registry
+from unit.samples import EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
 
 DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
 
@@ -160,18 +159,14 @@ def test_visits_within_a_time(registry: Registry) -> None:
 
 def test_verdicts_of_an_older_openclick(tmp_path: Path) -> None:
     """They stay, without user agent; nothing of them counts as a visit."""
-    store = open_store(f"sqlite:{tmp_path}")
-    first_schema = (
-        files("openclick.store").joinpath("schema/openclick/0001_initial.sql").read_text()
-    )
-    with closing(sqlite3.connect(tmp_path / "openclick.db")) as database:
-        database.executescript(first_schema + "PRAGMA user_version = 1;")
-        database.execute(
-            "INSERT INTO verdicts VALUES (?, ?, ?, 'c', ?, ?, 0, '192.0.2.7', 'person', "
-            "'no-rule', '', '', NULL)",
-            ((1).to_bytes(16, "big"), NOW, NOW + 1, EMAIL_ID, COPY),
+    with older_registry(tmp_path, 1) as connection:
+        connection.execute(
+            "INSERT INTO verdicts (hit_id, judged_at, received_at, kind, email_id, copy, "
+            "link_index, ip, visitor, rule, evidence, source) "
+            "VALUES (x'01', ?, ?, 'c', ?, x'00', 0, '192.0.2.7', 'person', 'no-rule', '', '')",
+            (NOW, NOW, EMAIL_ID),
         )
-        database.commit()
+    store = open_store(f"sqlite:{tmp_path}")
 
     with closing(store.registry()) as registry:
         (judged,) = registry.events.many_judged(EMAIL_ID)

@@ -6,6 +6,7 @@ Everything is real but the clock: store, keys, domains, recorder, instrumenting.
 import dataclasses
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,6 +18,7 @@ import pytest
 
 from openclick.keys import KeyDirectory, load_keys, rotate_keys
 from openclick.messages import Labels, LinkRecord, Message, Outcome
+from openclick.sealed_ids import sealed_header
 from openclick.settings import Config, LinkSettings, MilterSettings
 from openclick.store import Store, open_store
 from openclick.tokens import Kind
@@ -24,7 +26,6 @@ from openclick_milter.controls import Removal
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
-from openclick_milter.identity import sealed_header
 from openclick_milter.minter import TokenMinter
 from openclick_milter.recorder import MessageRecorder
 from openclick_milter.rows import MessageRows
@@ -164,6 +165,33 @@ def untouched(milter: Milter, reason: str, **send: Any) -> None:
 
 
 # --- tracked
+
+
+def test_no_name_server_is_asked(milter: Milter) -> None:
+    """Nor anything else in the network, tracked or not: no socket is made, no name looked up.
+
+    An audit hook sees what any library does; it cannot be removed, so it is switched off.
+    """
+    seen: list[str] = []
+    watching = [True]
+    sys.addaudithook(
+        lambda event, _: seen.append(event) if watching[0] and "socket." in event else None
+    )
+    milter.add_domain(domain_id="2", name="new.example", verified=False)
+    senders = (DOMAIN, "new.example", "never.example")
+    from_at = [name.lower() for name, _ in FIELDS].index("from")
+
+    decided = []
+    for domain in senders:
+        fields = list(FIELDS)
+        fields[from_at] = (fields[from_at][0], f"news@{domain}")
+        decided.append(milter.send(fields)[0])
+    rows = milter.rows()
+    watching[0] = False
+
+    assert [Next.READ_BODY, Next.ACCEPT, Next.ACCEPT] == decided
+    assert {DOMAIN, "new.example"} == {row.sending_domain for row in rows}
+    assert seen == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -1,64 +1,53 @@
-"""Whom to obey: submissions, and nobody else's mail (DESIGN 3.1)."""
+"""Whose certificates are believed: the system's authorities, and those of a file."""
 
-from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
-from openclick.settings import MilterSettings
-from openclick_milter.trust import Client, Trust, trust
+from openclick.config import ConfigError
+from openclick.settings import Config
+from openclick.webhook_settings import WebhookSettings
+from openclick_sidecar.trust import own_authorities, trust_root
+from support.private_authority import PrivateAuthority
 
-DEFAULTS = MilterSettings()
-NETWORKS = MilterSettings(trusted_networks=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")))
+
+def config(path: Path | str) -> Config:
+    """Return settings that name a file of authorities."""
+    return Config(webhooks=WebhookSettings(ca_file=str(path)))
 
 
-@pytest.mark.parametrize(
-    ("client", "expected"),
-    [
-        (Client("203.0.113.9", login="anna"), Trust.YES),
-        (Client("203.0.113.9", daemon_name="openclick-inject"), Trust.YES),
-        (Client("", login="anna"), Trust.YES),
-        (Client("203.0.113.9"), Trust.NO),
-        (Client("203.0.113.9", daemon_name="smtpd"), Trust.NO),
-        (Client("10.1.2.3"), Trust.NO),
-        (Client("127.0.0.1"), Trust.IF_NOT_RECEIVED),
-        (Client("127.8.9.10"), Trust.IF_NOT_RECEIVED),
-        (Client("::1"), Trust.IF_NOT_RECEIVED),
-        (Client("::ffff:127.0.0.1"), Trust.IF_NOT_RECEIVED),
-        (Client("127.0.0.1", login="anna"), Trust.YES),
-        (Client(""), Trust.NO),
-        (Client("unknown"), Trust.NO),
-        (Client("fe80::1%eth0"), Trust.NO),
-        (Client("::ffff:203.0.113.9"), Trust.NO),
-    ],
-)
-def test_by_default(client: Client, expected: Trust) -> None:
-    """Authenticated, or through the listener for injecting, or local and never received before."""
-    assert expected is trust(client, DEFAULTS)
+def test_no_file_is_the_systems_trust() -> None:
+    """Nothing is read."""
+    assert [] == own_authorities(Config())
+    assert trust_root([]) is not None
+
+
+def test_a_file_of_several(tmp_path: Path) -> None:
+    """Each certificate in it, whatever text stands between them."""
+    paths = [PrivateAuthority(tmp_path, name).ca_path for name in ("first", "second")]
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("\n# and\n".join(path.read_text("ascii") for path in paths), "ascii")
+
+    found = own_authorities(config(bundle))
+
+    assert [path.read_bytes().strip() for path in paths] == found
+    assert trust_root(found) is not None
 
 
 @pytest.mark.parametrize(
-    ("ip", "expected"),
+    ("content", "told"),
     [
-        ("10.1.2.3", Trust.YES),
-        ("::ffff:10.1.2.3", Trust.YES),
-        ("2001:db8::7", Trust.YES),
-        ("11.0.0.1", Trust.NO),
-        ("2001:db9::7", Trust.NO),
-        ("127.0.0.1", Trust.IF_NOT_RECEIVED),
+        (None, "cannot be read"),
+        (b"", "holds no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is at fault"),
+        (b"-----BEGIN CERTIFICATE-----\n\xff\n-----END CERTIFICATE-----\n", "is at fault"),
     ],
 )
-def test_trusted_networks(ip: str, expected: Trust) -> None:
-    """What the admin names is believed, in both families."""
-    assert expected is trust(Client(ip), NETWORKS)
+def test_a_file_at_fault(tmp_path: Path, content: bytes | None, told: str) -> None:
+    """The sidecar does not start with less trust than the settings say."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
 
-
-def test_loopback_as_a_trusted_network() -> None:
-    """An admin without a content filter may trust his own machine without condition."""
-    settings = MilterSettings(trusted_networks=(ip_network("127.0.0.0/8"),))
-
-    assert Trust.YES is trust(Client("127.0.0.1"), settings)
-
-
-def test_no_trusted_listener() -> None:
-    """An empty list trusts no listener, one without a name least of all."""
-    assert Trust.NO is trust(Client("203.0.113.9"), MilterSettings(trusted_daemons=()))
+    with pytest.raises(ConfigError, match=told):
+        own_authorities(config(path))

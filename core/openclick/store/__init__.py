@@ -20,6 +20,7 @@ from openclick.instants import Instant
 from openclick.store.backup import OnProgress, back_up_file, keep_rights
 from openclick.store.database import BUSY_SECONDS
 from openclick.store.deliveries import Round
+from openclick.store.event_search import EventQuery, FoundEvent
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
     StoreBusy,
@@ -50,8 +51,10 @@ from openclick.store.webhook_figures import WebhookFigures
 
 __all__ = [
     "FIRST_CURSOR",
+    "EventQuery",
     "FileReport",
     "FileSize",
+    "FoundEvent",
     "Heartbeat",
     "HitLog",
     "HitReader",

@@ -158,7 +158,7 @@ class DomainBook(DomainView):
         failure: VerificationFailure,
         *,
         keep_state: bool,
-        failing_seconds: int = 0,
+        failing_seconds: float = 0.0,
         subdomain: str | None = None,
     ) -> bool:
         """Write down why a check of `name` failed, and for how long checks have.

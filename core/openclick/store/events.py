@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from openclick.events import Event, EventType
 from openclick.hits import Hit
 from openclick.instants import Instant
+from openclick.messages import Labels
 from openclick.store.database import Database
 from openclick.tokens import Kind
 from openclick.verdicts import JudgedHit, Verdict, Visitor, visit_of
@@ -174,9 +176,11 @@ def _insert_verdict(
 
 
 def _insert_event(connection: sqlite3.Connection, event: Event) -> None:
-    connection.execute(
-        "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+    labels = event.labels
+    cursor = connection.execute(
+        "INSERT INTO events (event_id, type, occurred_at, email_id, sending_domain, body, "
+        "message_id, recipient, topic, campaign) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
         (
             event.event_id,
             event.type.value,
@@ -184,8 +188,17 @@ def _insert_event(connection: sqlite3.Connection, event: Event) -> None:
             event.email_id,
             event.sending_domain,
             event.body,
+            event.message_id,
+            event.recipient,
+            labels.topic,
+            labels.campaign,
         ),
     )
+    if labels.tags and cursor.rowcount == 1:
+        connection.executemany(
+            "INSERT OR IGNORE INTO event_tags (tag, occurred_at, seq) VALUES (?, ?, ?)",
+            [(tag, event.occurred_at, cursor.lastrowid) for tag in labels.tags],
+        )
 
 
 def _judged(row: sqlite3.Row) -> JudgedHit:
@@ -213,4 +226,9 @@ def _from_row(row: sqlite3.Row) -> Event:
         email_id=row["email_id"],
         sending_domain=row["sending_domain"],
         body=row["body"],
+        message_id=row["message_id"],
+        recipient=row["recipient"],
+        labels=Labels(
+            tuple(json.loads(row["body"])["data"]["tags"]), row["topic"], row["campaign"]
+        ),
     )

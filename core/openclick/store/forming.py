@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from openclick.instants import Instant
 from openclick.webhooks import MAX_BATCH_EVENTS, DeliveryState, WebhookStatus
 
 UNATTEMPTED_DELIVERIES = 20
 """So many deliveries of a webhook may wait for their first attempt; more are formed after it."""
-_SCAN_EVENTS = UNATTEMPTED_DELIVERIES * MAX_BATCH_EVENTS
 
 
 def form_deliveries(
@@ -46,35 +45,28 @@ def _form_for(
         return 0, False  # an attempt makes room, and its end asks again
     rows = connection.execute(
         "SELECT seq, type, sending_domain FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-        (webhook["cursor"], _SCAN_EVENTS),
+        (webhook["cursor"], room * MAX_BATCH_EVENTS),
     ).fetchall()
-    formed, cursor = 0, webhook["cursor"]
-    for batch, last in _batches(webhook, rows):
-        if batch and formed == room:
-            break
-        cursor = last
-        if batch:
-            _insert(connection, webhook["webhook_id"], batch, now, new_batch_id())
-            formed += 1
-    if cursor != webhook["cursor"]:
-        connection.execute(
-            "UPDATE webhooks SET cursor = ? WHERE webhook_id = ?", (cursor, webhook["webhook_id"])
-        )
-    return formed, len(rows) == _SCAN_EVENTS and cursor == rows[-1]["seq"]
-
-
-def _batches(webhook: sqlite3.Row, rows: list[sqlite3.Row]) -> Iterator[tuple[list[int], int]]:
-    """Yield the batches in these rows, each with how far the log is read once it is formed."""
-    names, domains = set(json.loads(webhook["events"])), set(json.loads(webhook["domains"]))
-    batch: list[int] = []
-    for row in rows:
-        if row["type"] in names and (not domains or row["sending_domain"] in domains):
-            batch.append(row["seq"])
-        if len(batch) == MAX_BATCH_EVENTS:
-            yield batch, row["seq"]
-            batch = []
+    batches = _batches(webhook, rows)
+    for batch in batches:
+        _insert(connection, webhook["webhook_id"], batch, now, new_batch_id())
     if rows:
-        yield batch, rows[-1]["seq"]
+        connection.execute(
+            "UPDATE webhooks SET cursor = ? WHERE webhook_id = ?",
+            (rows[-1]["seq"], webhook["webhook_id"]),
+        )
+    return len(batches), len(batches) < room and len(rows) == room * MAX_BATCH_EVENTS
+
+
+def _batches(webhook: sqlite3.Row, rows: list[sqlite3.Row]) -> list[list[int]]:
+    """Return the places of the events that are for this webhook, in batches."""
+    names, domains = set(json.loads(webhook["events"])), set(json.loads(webhook["domains"]))
+    places = [
+        row["seq"]
+        for row in rows
+        if row["type"] in names and (not domains or row["sending_domain"] in domains)
+    ]
+    return [places[at : at + MAX_BATCH_EVENTS] for at in range(0, len(places), MAX_BATCH_EVENTS)]
 
 
 def _count_unattempted(connection: sqlite3.Connection, webhook_id: str) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclick.store.api_keys import ApiKeyBook, ApiKeyView
 from openclick.store.certificates import CertificateBook, CertificateView
 from openclick.store.database import open_reading, open_writing
 from openclick.store.deliveries import DeliveryBook
 from openclick.store.delivery_desk import DeliveryDesk
 from openclick.store.domains import DomainBook, DomainView
+from openclick.store.event_search import EventSearch
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
+from openclick.store.sends import SendBook
 from openclick.store.webhook_figures import WebhookFigureView
 from openclick.store.webhooks import WebhookBook
 
@@ -44,6 +47,8 @@ class Registry:
         self.deliveries = DeliveryBook(self._database)
         self.delivery_desk = DeliveryDesk(self._database)
         self.retention = Retention(self._database)
+        self.api_keys = ApiKeyBook(self._database)
+        self.sends = SendBook(self._database)
 
     @property
     def moved(self) -> bool:
@@ -56,7 +61,7 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: domains for the milter, the judge's cursor for the recorder, the status page."""
+    """Read-only: what the milter, the recorder, the API and the status page ask for."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
@@ -65,6 +70,8 @@ class RegistryReader:
         self.domains = DomainView(self._database)
         self.certificates = CertificateView(self._database)
         self.webhook_figures = WebhookFigureView(self._database)
+        self.api_keys = ApiKeyView(self._database)
+        self.event_search = EventSearch(self._database)
 
     @property
     def moved(self) -> bool:

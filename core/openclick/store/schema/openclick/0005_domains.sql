@@ -7,7 +7,7 @@ ALTER TABLE domains ADD COLUMN verification TEXT NOT NULL DEFAULT 'full';
 ALTER TABLE domains ADD COLUMN https INTEGER NOT NULL DEFAULT 0;
 -- For how long checks of a verified domain have failed in a row; the sum of the waits between them,
 -- so that a clock that is set makes no failure old.
-ALTER TABLE domains ADD COLUMN failing_seconds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE domains ADD COLUMN failing_seconds REAL NOT NULL DEFAULT 0;
 
 -- Names of tracking domains, never deleted: links that were sent with one go on working as long as
 -- it points here.  Whether a name is current follows from the domains.

@@ -1,0 +1,118 @@
+"""What is built: the same bytes each time, and nothing that the distributions' checkers refuse."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+UNITS = REPOSITORY / "packaging" / "systemd"
+EXPOSURES = {"openclick-milter": 15, "openclick-sidecar": 20, "openclick-init": 20}
+"""The most that `systemd-analyze security` may find, in tenths."""
+
+
+def said_by(*argv: str) -> str:
+    """Run a checker; return what it says, and fail where its status does."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def missing_pages() -> list[str]:
+    """Return the manual pages that are not in this checkout."""
+    pages = ("openclick.1", "openclick.toml.5", "openclick-milter.8", "openclick-sidecar.8")
+    return [page for page in pages if not (REPOSITORY / "docs" / "man" / page).exists()]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each package and source archive of a build."""
+    paths = [path for kind in ("*.deb", "*.tar.xz", "*.dsc") for path in folder.glob(kind)]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_two_builds_are_the_same(
+    current: Path, deb_builder: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """Byte for byte: whoever doubts a package can build it again."""
+    again = deb_builder(tmp_path / "again")
+
+    assert digests(again) == digests(current)
+    assert len(digests(again)) == 6
+
+
+def test_the_binary_packages(current: Path) -> None:
+    """One a folder of the source, for every architecture."""
+    names = sorted(path.name.split("_")[0] for path in current.glob("*_all.deb"))
+
+    assert names == ["openclick", "openclick-milter", "openclick-sidecar", "python3-openclick"]
+
+
+def test_lintian_has_no_complaint(current: Path) -> None:
+    """Neither an error nor a warning; pages that are not written yet are `make release-check`'s."""
+    [changes] = current.glob("*.changes")
+    options = ["--suppress-tags", "no-manual-page"] if missing_pages() else []
+
+    said_by("lintian", "--allow-root", "--fail-on", "error,warning", *options, str(changes))
+
+
+def test_rpmlint_finds_no_error(rpm: Path) -> None:
+    """With a short list of what may be, and why, in openclick.rpmlintrc."""
+    [package] = rpm.glob("*.noarch.rpm")
+    reasons = REPOSITORY / "packaging" / "rpm" / "openclick.rpmlintrc"
+
+    spec = str(rpm / "openclick.spec")
+    said = said_by("rpmlint", "--rpmlintrc", str(reasons), str(package), spec)
+
+    assert " 0 errors" in said
+
+
+@pytest.mark.parametrize("target", [("rhel 10", "dist .el10"), ("fedora 44", "dist .fc44")])
+@pytest.mark.parametrize("branch", ["default", "distribution"])
+def test_the_spec_is_one_for_all(
+    rpm: Path, tmp_path: Path, target: tuple[str, str], branch: str
+) -> None:
+    """It parses for EL10 and Fedora, both ways; the macros that Debian lacks are stand-ins."""
+    macros = tmp_path / "macros"
+    macros.write_text(
+        "%pyproject_buildrequires true\n%pyproject_wheel true\n%pyproject_install true\n"
+        "%pyproject_save_files() true\n%pyproject_files /dev/null\n"
+        "%systemd_post() true\n%systemd_preun() true\n",
+        "ascii",
+    )
+    options = [word for macro in target for word in ("--define", macro)]
+    if branch == "distribution":
+        options += ["--with", "distribution", "--load", str(macros)]
+
+    said = said_by("rpmspec", "--parse", *options, str(rpm / "openclick.spec"))
+
+    assert f"Release:        1{target[1].removeprefix('dist ')}" in said
+    assert ("python3-treq >= 22.2" in said) == (branch == "distribution")
+    assert ("bundled(python3dist(treq))" in said) == (branch == "default")
+
+
+def test_the_rpm_is_for_every_python(rpm: Path) -> None:
+    """No path names a version, nothing is compiled, and what is vendored has its licence."""
+    [package] = rpm.glob("*.noarch.rpm")
+
+    files = said_by("rpm", "--query", "--list", "--package", str(package)).split()
+
+    assert [name for name in files if "python3." in name or name.endswith(".pyc")] == []
+    assert [name for name in files if "/licenses/openclick/treq-" in name] != []
+
+
+@pytest.mark.parametrize("unit", EXPOSURES)
+def test_units_are_closed(unit: str) -> None:
+    """Most milters that admins know come to more than nine of ten."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+
+    said_by(
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        f"--threshold={EXPOSURES[unit]}",
+        str(UNITS / f"{unit}.service"),
+    )
