@@ -16,14 +16,18 @@ from typing import Any
 import click
 from rich.console import Console
 
+from openclick.figures import Row, rows, window_of_days
 from openclick.ids import format_email_id
-from openclick.instants import Instant, now
-from openclick.store.statistics import DAY, Grouping, Window
+from openclick.instants import now
+from openclick.store.statistics import DAY, Grouping, ReasonCount, Window
 from openclick_admin.context import Admin, pass_admin
-from openclick_admin.figures import Row, as_json, rows, sparkline
+from openclick_admin.figures import as_json, sparkline
 from openclick_admin.output import json_option, print_json, print_table
 
-_GROUPINGS = {grouping.name.lower(): grouping for grouping in Grouping if grouping.name != "ALL"}
+_GROUPINGS = {
+    grouping.name.lower(): grouping
+    for grouping in (Grouping.DAY, Grouping.DOMAIN, Grouping.CAMPAIGN, Grouping.MESSAGE)
+}
 _NOTHING = "Nothing: only mail of added domains counts (openclick domain list)."
 _COLUMNS = (
     "messages", "tracked", "opens", "unique", "clicks", "unique", "dropped",
@@ -59,7 +63,7 @@ def command(
     other machines are dropped.  "unique" counts the messages (their copies, where Postfix splits
     them) with at least one.
     """
-    window = window_of(now(), days, domain, campaign)
+    window = window_of_days(now(), days, domain, campaign)
     waiting = Console(stderr=True).status("counting ...")  # seen on a terminal alone
     with closing(admin.store.statistics()) as statistics, waiting:
         if by is not None:
@@ -76,13 +80,7 @@ def command(
         _told(window, total, daily, reasons)
 
 
-def window_of(at: Instant, days: int, domain: str | None, campaign: str | None) -> Window:
-    """Return the window of the last `days` days of UTC, the day of `at` included."""
-    until = (at // DAY + 1) * DAY
-    return Window(until - days * DAY, until, domain, campaign)
-
-
-def _told(window: Window, total: Row, daily: list[Row], reasons: list[tuple[str, int]]) -> None:
+def _told(window: Window, total: Row, daily: list[Row], reasons: list[ReasonCount]) -> None:
     if not (total.copies or total.opens.counted or total.clicks.counted):
         click.echo(_NOTHING)
         return
@@ -106,7 +104,7 @@ def _told(window: Window, total: Row, daily: list[Row], reasons: list[tuple[str,
     print_table(("", "total", span), shown, "", numbers=(1,))
     if reasons:
         click.echo()
-        told = [(reason, f"{copies:,}") for reason, copies in reasons]
+        told = [(count.reason, f"{count.copies:,}") for count in reasons]
         print_table(("untouched because", "copies"), told, "", numbers=(1,))
 
 
@@ -154,7 +152,7 @@ def _by_as_json(by: str, found: list[Row]) -> list[dict[str, Any]]:
 
 
 def _totals_as_json(
-    window: Window, total: Row, daily: list[Row], reasons: list[tuple[str, int]]
+    window: Window, total: Row, daily: list[Row], reasons: list[ReasonCount]
 ) -> dict[str, Any]:
     return {
         "first_day": _date(window.since // DAY),
@@ -162,6 +160,8 @@ def _totals_as_json(
         "sending_domain": window.domain,
         "campaign": window.campaign,
         **as_json(total),
-        "untouched_by_reason": [{"reason": r, "copies": n} for r, n in reasons],
+        "untouched_by_reason": [
+            {"reason": count.reason, "copies": count.copies} for count in reasons
+        ],
         "days": _by_as_json("day", daily),
     }

@@ -65,3 +65,8 @@ def new_hit_id(received_at: Instant, randomness: bytes) -> bytes:
 def event_id(hit_id: bytes) -> str:
     """Return the id of the event that a hit becomes: always the same for the same hit."""
     return f"evt_{hit_id.hex()}"
+
+
+def hit_id_of(event_id: str) -> bytes:
+    """Return the hit that an event was made from; raises ValueError."""
+    return bytes.fromhex(event_id.removeprefix("evt_"))

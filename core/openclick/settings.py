@@ -208,8 +208,14 @@ class SidecarSettings:
     metrics_listen: tuple[HostPort, ...] = _option(
         (HostPort("127.0.0.1", 8026),),
         LISTEN_LIST,
-        "Where /metrics, /healthz and /readyz are answered; an empty list switches them off.  "
-        "Whoever reaches them may read them.",
+        "Where /status, /metrics, /healthz and /readyz are answered; an empty list switches them "
+        "off.  Whoever reaches them may read them, but for /status.",
+    )
+    status_login_file: str = _option(
+        "",
+        OPTIONAL_PATH,
+        "The file with the one line USER:PASSWORD that the status page asks for.  Empty means that "
+        "the page asks for nothing, and is for this machine alone.",
     )
     trusted_proxies: tuple[IPNetwork, ...] = _option(
         (),

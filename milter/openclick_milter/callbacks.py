@@ -56,6 +56,8 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
     def connect(self, _name: str, _family: int, address: Any) -> int:
         """Keep the client's address; sendmail(1) comes as 127.0.0.1, port 0."""
         self._ip = address[0] if isinstance(address, tuple) else ""
+        world = self._current_world()
+        world.counters.connected(world.now())
         return int(Milter.CONTINUE)
 
     def envfrom(self, sender: str, *parameters: str) -> int:

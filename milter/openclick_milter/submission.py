@@ -100,6 +100,7 @@ class Submission:
     _controls: Controls | None = None
     _domain: SendingDomain | None = None
     _draft: Message | None = None
+    _worked_seconds: float = 0.0
 
     def is_foreign(self) -> bool:
         """Tell at MAIL whether this can be no submission, whatever the header will hold."""
@@ -107,6 +108,7 @@ class Submission:
 
     def end_of_headers(self, queue_id: str) -> Next:
         """Decide what is to be done with the message; never raises."""
+        began_at = self.world.monotonic()
         try:
             return self._end_of_headers(queue_id)
         except StoreFault as fault:
@@ -114,6 +116,8 @@ class Submission:
         except Exception as error:
             log.exception(line(queue_id, "internal error"))
             return self._untouched_by_fault(queue_id, f"internal error {error!r}")
+        finally:
+            self._worked_seconds += self.world.monotonic() - began_at
 
     def add_chunk(self, chunk: bytes) -> None:
         """Take a piece of the body; beyond the size limit only the size is kept."""
@@ -123,6 +127,14 @@ class Submission:
 
     def end_of_message(self, queue_id: str) -> Edits:
         """Instrument, record, and return the edits; never raises."""
+        began_at = self.world.monotonic()
+        edits = self._end_of_message(queue_id)
+        self._worked_seconds += self.world.monotonic() - began_at
+        if self._draft is not None:
+            self.world.counters.worked(self._worked_seconds)
+        return edits
+
+    def _end_of_message(self, queue_id: str) -> Edits:
         removals = self._controls.removals if self._controls else ()
         if self._draft is None:
             return Edits(removals)

@@ -23,6 +23,7 @@ from openclick.store import open_store
 from openclick.systemd import inherited_sockets
 from openclick_sidecar.judges import load_judge
 from openclick_sidecar.reload import Reload
+from openclick_sidecar.status.access import read_login
 from openclick_sidecar.trust import own_authorities
 
 PROGRAM = "openclick-sidecar"
@@ -46,6 +47,7 @@ def check_files(config: Config) -> None:
     """Read the files that the settings name.  Raises ConfigError."""
     load_judge(config)
     own_authorities(config)
+    read_login(config.sidecar.status_login_file)
 
 
 def run(config: Config, path: str) -> int:
@@ -62,6 +64,7 @@ def run(config: Config, path: str) -> int:
     reactor: Any = twisted.internet.reactor
     try:
         judge, authorities = load_judge(config), own_authorities(config)
+        login = read_login(config.sidecar.status_login_file)
     except ConfigError as error:
         print(f"{error}\n{PROGRAM} not started", file=sys.stderr)
         return EX_CONFIG
@@ -71,7 +74,7 @@ def run(config: Config, path: str) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
-    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor, authorities)
+    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor, authorities, login)
     _spare_the_collector()
     # Whoever hears "ready" may ask for the end at once, which must wait until the reactor listens.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)

@@ -1,6 +1,9 @@
-"""The sidecar's numbers in Prometheus' text format, version 0.0.4.
+"""The sidecar's numbers in Prometheus' text format; the only importer of prometheus_client.
 
 Called by `status_pages`.  Pure: readings in, text out.  docs/metrics.md lists every name.
+
+The library's own instruments are not used: they would count each hit behind a lock of theirs, and
+what is told here is counted already by those who do the work.  It writes the format.
 
 Promises: one sample a line, whatever a label's value holds; a metric without samples is left out.
 """
@@ -11,14 +14,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as LibraryMetric
+from prometheus_client.registry import Collector
+
 from openclick import __version__
 from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
 from openclick.webhooks import Backlog, WebhookStatus
+from openclick.work_times import WorkTimes
+from openclick_sidecar.store_state import StoreState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _COUNTER_NAME = re.compile(r"[a-z][a-z_]*\Z")
+
+_WORK_NAME = "openclick_milter_work_seconds"
+_WORK_TEXT = "How long the milter worked on messages that it read whole."
 
 Sample = tuple[Mapping[str, object], float]
 
@@ -27,8 +39,8 @@ Sample = tuple[Mapping[str, object], float]
 class Readings:
     """All numbers of one moment.
 
-    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `milter` None where it
-    never ran here; `now` is when `backlog` was read.
+    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule; `now` is when
+    `backlog` was read.
     """
 
     started_at_seconds: float
@@ -48,7 +60,7 @@ class Readings:
     certificates: Mapping[str, int] = field(default_factory=dict)
     next_expiry_at: Instant | None = None
     now: Instant = 0
-    milter: Heartbeat | None = None
+    state: StoreState = field(default_factory=StoreState)
 
 
 @dataclass(frozen=True)
@@ -63,23 +75,48 @@ class Metric:
 
 def exposition(readings: Readings) -> bytes:
     """Return all metrics as Prometheus reads them."""
-    lines: list[str] = []
-    for metric in metrics(readings):
-        if metric.samples:
-            lines.append(f"# HELP {metric.name} {metric.text}")
-            lines.append(f"# TYPE {metric.name} {metric.kind}")
-            lines += [
-                f"{metric.name}{_labels(labels)} {value:.17g}" for labels, value in metric.samples
-            ]
-    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+    registry = CollectorRegistry(auto_describe=False)
+    beat = readings.state.heartbeat
+    work = WorkTimes.of(beat.counters) if beat is not None else None
+    registry.register(_Families([one for one in metrics(readings) if one.samples], work))
+    return generate_latest(registry)
+
+
+@dataclass(frozen=True, eq=False)
+class _Families(Collector):
+    """Metrics as prometheus_client asks for them."""
+
+    metrics: Sequence[Metric]
+    work: WorkTimes | None
+
+    def collect(self) -> Iterator[LibraryMetric]:
+        """Yield one family a metric."""
+        for metric in self.metrics:
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            names = list(metric.samples[0][0])
+            family = kind(metric.name, metric.text, labels=names)
+            for labels, value in metric.samples:
+                family.add_metric([str(labels[name]) for name in names], value)
+            yield family
+        if self.work is not None and self.work.messages:
+            yield HistogramMetricFamily(
+                _WORK_NAME,
+                _WORK_TEXT,
+                buckets=[
+                    ("+Inf" if bound == float("inf") else f"{bound:g}", count)
+                    for bound, count in self.work.cumulative()
+                ],
+                sum_value=self.work.sum_seconds,
+            )
 
 
 def metrics(readings: Readings) -> Iterator[Metric]:
     """Yield every metric of the sidecar, and then the milter's."""
-    for name, kind, text, samples in (*_sidecar(readings), *_webhooks(readings), *_https(readings)):
+    parts = (_sidecar, _webhooks, _https, _domains, _store)
+    for name, kind, text, samples in (row for part in parts for row in part(readings)):
         yield Metric(f"openclick_sidecar_{name}", kind, text, tuple(samples))
-    if readings.milter is not None:
-        for name, kind, text, samples in _milter(readings.milter):
+    if readings.state.heartbeat is not None:
+        for name, kind, text, samples in _milter(readings.state.heartbeat):
             yield Metric(f"openclick_milter_{name}", kind, text, tuple(samples))
 
 
@@ -158,6 +195,50 @@ def _webhooks(now: Readings) -> Iterator[_Row]:
     )
 
 
+def _domains(now: Readings) -> Iterator[_Row]:
+    yield (
+        *("tracking_domain_verified", "gauge", "1 where its mail may be tracked, 0 where not."),
+        [
+            (
+                {"sending_domain": one.name, "tracking_domain": one.tracking_domain},
+                int(one.is_verified),
+            )
+            for one in now.state.domains
+            if one.opens_enabled or one.clicks_enabled
+        ],
+    )
+    yield (
+        *("certificate_expiry_time_seconds", "gauge", "Until when a certificate is good."),
+        [
+            ({"tracking_domain": one.name}, one.not_after_at / SECOND)
+            for one in now.state.certificates
+            if one.not_after_at is not None
+        ],
+    )
+    yield (
+        *("certificate_failed_orders", "gauge", "Orders of a certificate that failed in a row."),
+        [({"tracking_domain": one.name}, one.failures) for one in now.state.certificates],
+    )
+
+
+def _store(now: Readings) -> Iterator[_Row]:
+    files = now.state.files
+    yield "store_readable", "gauge", "1 where it can be read.", _one(not now.state.faults)
+    yield (
+        *("store_file_bytes", "gauge", "How large the store's files are."),
+        [({"file": one.name}, one.size_bytes) for one in files],
+    )
+    yield (
+        *("store_log_bytes", "gauge", "How large their write-ahead logs are."),
+        [({"file": one.name}, one.log_bytes) for one in files],
+    )
+    free = now.state.free_bytes
+    yield (
+        *("store_free_bytes", "gauge", "What is free on the store's file system."),
+        [] if free is None else _one(free),
+    )
+
+
 def _age_seconds(since: Instant | None, now: Instant) -> float:
     return 0.0 if since is None else max(0, now - since) / SECOND
 
@@ -185,6 +266,11 @@ def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:
         *("heartbeat_time_seconds", "gauge", "Its last sign of life; one comes every 10 s."),
         _one(heartbeat.beat_at / SECOND),
     )
+    if heartbeat.connected_at is not None:
+        yield (
+            *("connection_time_seconds", "gauge", "When Postfix last opened a connection."),
+            _one(heartbeat.connected_at / SECOND),
+        )
     for name, count in sorted(heartbeat.counters.items()):
         if _COUNTER_NAME.match(name):
             yield f"{name}_total", "counter", f"The milter's counter {name}.", _one(count)
@@ -196,8 +282,3 @@ def _one(value: float) -> list[Sample]:
 
 def _by(label: str, counts: Mapping[str, int]) -> list[Sample]:
     return [({label: value}, count) for value, count in sorted(counts.items())]
-
-
-def _labels(labels: Mapping[str, object]) -> str:
-    pairs = [f'{name}="{str(value).translate(_ESCAPES)}"' for name, value in labels.items()]
-    return "{" + ",".join(pairs) + "}" if pairs else ""

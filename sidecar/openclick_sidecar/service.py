@@ -23,7 +23,7 @@ from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
 from openclick.settings import Config
-from openclick.store import Heartbeat, Store, StoreFault
+from openclick.store import Store, StoreFault
 from openclick.systemd import InheritedSocket, notify, watchdog_seconds
 from openclick_sidecar import backlog, dispatcher, judging, renewals, retention, verifying
 from openclick_sidecar.admission import Admission
@@ -47,7 +47,10 @@ from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.status.wiring import status_page
 from openclick_sidecar.status_pages import StatusSite
+from openclick_sidecar.store_state import StoreState
+from openclick_sidecar.store_watch import StoreWatch
 from openclick_sidecar.waiting_room import WaitingRoom
 
 __all__ = ["CannotListen", "Sidecar"]
@@ -73,6 +76,7 @@ class Sidecar:
         judge: Judge,
         reactor: Any,
         authorities: Sequence[bytes] = (),
+        status_login: str = "",
     ) -> None:
         """`authorities` are certificates in PEM that webhooks' are checked against too."""
         self._config = config
@@ -96,13 +100,13 @@ class Sidecar:
             counters=self._counters,
             on_end=self._admission.release,
         )
-        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
+        self._watch = StoreWatch(store, reactor)
         self._listeners = Listeners(
             reactor,
             self._factory,
             self._admission,
             self._clients.trusts,
-            StatusSite(self._read, readiness.reasons, self._https.may_have_certificate),
+            self._status_site(status_login),
             self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
@@ -121,6 +125,23 @@ class Sidecar:
         self._loops = self._periodic()
         self._api = self._make_api()
         self._add_watchdog()
+
+    def _status_site(self, login: str) -> StatusSite:
+        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
+        page = status_page(
+            self._config,
+            self._store,
+            self._reactor,
+            lambda: self._readings(StoreState()),
+            login,
+        )
+        return StatusSite(
+            self._read,
+            readiness.reasons,
+            self._watch.checks,
+            self._https.may_have_certificate,
+            page,
+        )
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
         """Open the ports and start the threads.  Raises CannotListen."""
@@ -253,13 +274,10 @@ class Sidecar:
             self._loops.append((LoopingCall(pulse.tick), seconds / 2))
 
     def _read(self) -> Deferred[Readings]:
-        """Take all numbers; the milter's stand in a file, which is read in another thread."""
-        milter: Deferred[Heartbeat | None] = deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), _heartbeat, self._store
-        )
-        return milter.addCallback(self._readings)
+        """Take all numbers; some stand in the store, which is read in another thread."""
+        return self._watch.state().addCallback(self._readings)
 
-    def _readings(self, milter: Heartbeat | None) -> Readings:
+    def _readings(self, state: StoreState) -> Readings:
         return Readings(
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
@@ -285,7 +303,7 @@ class Sidecar:
             webhook_attempts=dict(self._dispatcher.attempts),
             backlog=self._backlog.last,
             now=now(),
-            milter=milter,
+            state=state,
         )
 
     def _sleep(self, seconds: float) -> Deferred[None]:
@@ -317,20 +335,6 @@ def _forget_fault(failure: Failure) -> None:
     """Let a store that cannot be used be no hindrance to the end."""
     if not isinstance(failure.value, StoreFault):
         failure.raiseException()
-
-
-def _heartbeat(store: Store) -> Heartbeat | None:
-    """Return the milter's last heartbeat; None where it never ran, or cannot be read."""
-    try:
-        reader = store.message_reader()
-    except StoreFault:
-        return None
-    try:
-        return reader.maybe_heartbeat()
-    except StoreFault:
-        return None
-    finally:
-        reader.close()
 
 
 def _coroutine(

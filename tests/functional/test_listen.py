@@ -271,7 +271,7 @@ def test_metrics_count_what_was_asked() -> None:
         fetch("http://x/c/AAAA", (LOOPBACK, sidecar.port), HOST)
         fetch(f"http://x{sidecar.link(2)}", (LOOPBACK, sidecar.port), HOST, method="HEAD")
         found = sidecar.metrics()
-        pages = [sidecar.status(page).status for page in ("/healthz", "/readyz", "/x")]
+        pages = [sidecar.status(page).status for page in ("/healthz", "/readyz/hits", "/x")]
 
     assert 1 == found['requests_total{asked_for="click",method="GET",status="302"}']
     assert 1 == found['requests_total{asked_for="click",method="HEAD",status="302"}']
@@ -281,14 +281,14 @@ def test_metrics_count_what_was_asked() -> None:
 
 
 def test_not_ready_without_a_key() -> None:
-    """/readyz names the reason; with a key it is well again, without a restart."""
+    """/readyz/hits names the reason; with a key it is well again, without a restart."""
     sidecar = lone_sidecar()
     key = sidecar.installation.state / "keys" / "000.v1.key"
     aside = key.rename(key.with_suffix(".aside"))
     with sidecar:
-        without = sidecar.status("/readyz")
+        without = sidecar.status("/readyz/hits")
         aside.rename(key)
-        ready = wait_until(lambda: sidecar.status("/readyz").status == 200, 5, "a key")
+        ready = wait_until(lambda: sidecar.status("/readyz/hits").status == 200, 5, "a key")
 
     assert 503 == without.status
     assert b"holds no key" in without.body

@@ -6,6 +6,7 @@ trusted, in the profile's own store; nothing of the user's profile is touched. L
 Chromium runs without its sandbox.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -35,11 +36,15 @@ def unavailable_reason() -> str | None:
 
 
 class Browser:
-    """One browser. `places` maps HOST:PORT, as URLs have it, to ADDRESS:PORT."""
+    """One browser. `places` maps HOST:PORT, as URLs have it, to ADDRESS:PORT.
+
+    Without `root_pem` no CA of the test's is trusted.
+    """
 
     def __init__(self, root_pem: bytes, places: Mapping[str, str]) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="openclick-chromium-"))
-        self._trust(root_pem)
+        if root_pem:
+            self._trust(root_pem)
         options = Options()
         options.binary_location = _CHROMIUM
         rules = [f"MAP {name} {place}" for name, place in places.items()]
@@ -53,6 +58,7 @@ class Browser:
             "--no-proxy-server",
         ):
             options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         environment = {**os.environ, "HOME": str(self._home)}
         self.driver = webdriver.Chrome(options=options, service=Service(_DRIVER, env=environment))
         self.driver.set_page_load_timeout(_PATIENCE_SECONDS)
@@ -68,6 +74,35 @@ class Browser:
     ) -> None:
         self.driver.quit()
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def look(self, width: int, scheme: str) -> None:
+        """Show pages at a width in pixels, "light" or "dark"."""
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+        )
+
+    def requested(self) -> list[str]:
+        """Return the URLs that were asked for since the last call, whatever came of it."""
+        events = [json.loads(each["message"])["message"] for each in self._log("performance")]
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self) -> list[str]:
+        """Return what the console has said since the last call."""
+        return [str(each["message"]) for each in self._log("browser")]
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        driver: Any = self.driver  # its logs are not typed
+        found: list[dict[str, Any]] = driver.get_log(name)
+        return found
 
     def _trust(self, root_pem: bytes) -> None:
         store = self._home / ".pki" / "nssdb"

@@ -40,6 +40,7 @@ DOORS = {
     "OpenSSL": ["sidecar/openclick_sidecar/tls.py"],
     "acme": ["sidecar/openclick_sidecar/acme_client.py"],
     "josepy": ["sidecar/openclick_sidecar/acme_client.py"],
+    "prometheus_client": ["sidecar/openclick_sidecar/metrics.py"],
     "requests": ["sidecar/openclick_sidecar/acme_client.py"],
 }
 

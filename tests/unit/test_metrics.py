@@ -4,10 +4,20 @@ import re
 from pathlib import Path
 
 from openclick.instants import SECOND
-from openclick.store import Heartbeat
+from openclick.store import FileSize, Heartbeat
+from openclick.tracking_certificates import TrackingCertificate
 from openclick.webhooks import Backlog, WebhookStatus
 from openclick_sidecar.metrics import Metric, Readings, exposition, metrics
+from openclick_sidecar.store_state import StoreState
+from unit.samples import a_domain
 
+COUNTERS = {
+    "instrumented": 12,
+    "connected.at": 1_763_937_609 * SECOND,
+    "work.le_0.0025": 10,
+    "work.le_0.25": 2,
+    "work.sum_us": 400_000,
+}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 FULL = Readings(
     started_at_seconds=1_763_937_600.5,
@@ -30,10 +40,16 @@ FULL = Readings(
         Backlog("wh_2", WebhookStatus.DISABLED, 0, None),
     ),
     now=1_763_937_605 * SECOND,
-    milter=Heartbeat(
-        7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, {"instrumented": 12}
+    state=StoreState(
+        Heartbeat(7, "0.1.0", 1_763_937_600 * SECOND, 1_763_937_610 * SECOND, COUNTERS),
+        (a_domain(), a_domain(name="neu.example", verified_at=None)),
+        (TrackingCertificate("track.kontor.example", True, 0, 1_763_937_700 * SECOND, failures=2),),
+        (FileSize("hits.db", 4096, 8192),),
+        77,
     ),
 )
+VERIFIED = "openclick_sidecar_tracking_domain_verified"
+KONTOR, TRACK = 'sending_domain="kontor.example"', 'tracking_domain="track.kontor.example"'
 _SAMPLE = re.compile(
     r'[a-z_]+(?:\{[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [0-9.e+-]+'
 )
@@ -43,6 +59,12 @@ def test_each_reading_is_a_sample() -> None:
     """With its labels, below its HELP and TYPE."""
     text = exposition(FULL).decode()
 
+    samples = {
+        name: float(value)
+        for line in text.splitlines()
+        if not line.startswith("#")
+        for name, value in [line.rsplit(" ", 1)]
+    }
     for sample in (
         'openclick_sidecar_requests_total{asked_for="click",method="GET",status="302"} 7',
         'openclick_sidecar_requests_total{asked_for="page",method="other",status="405"} 1',
@@ -55,7 +77,7 @@ def test_each_reading_is_a_sample() -> None:
         'openclick_sidecar_hits_total{outcome="lost"} 0',
         "openclick_sidecar_hits_waiting 9",
         "openclick_sidecar_reading_pauses_total 10",
-        'openclick_sidecar_verdicts_total{visitor="person",rule="no-rule"} 11',
+        'openclick_sidecar_verdicts_total{rule="no-rule",visitor="person"} 11',
         'openclick_sidecar_webhook_attempts_total{outcome="tls"} 1',
         'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_1"} 15',
         'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_2"} 0',
@@ -64,8 +86,24 @@ def test_each_reading_is_a_sample() -> None:
         "openclick_sidecar_start_time_seconds 1763937600.5",
         "openclick_milter_heartbeat_time_seconds 1763937610",
         "openclick_milter_instrumented_total 12",
+        "openclick_milter_connection_time_seconds 1763937609",
+        'openclick_milter_work_seconds_bucket{le="0.001"} 0',
+        'openclick_milter_work_seconds_bucket{le="0.0025"} 10',
+        'openclick_milter_work_seconds_bucket{le="0.25"} 12',
+        'openclick_milter_work_seconds_bucket{le="+Inf"} 12',
+        "openclick_milter_work_seconds_count 12",
+        "openclick_milter_work_seconds_sum 0.4",
+        f"{VERIFIED}{{{KONTOR},{TRACK}}} 1",
+        f'{VERIFIED}{{sending_domain="neu.example",tracking_domain="track.neu.example"}} 0',
+        f"openclick_sidecar_certificate_expiry_time_seconds{{{TRACK}}} 1763937700",
+        'openclick_sidecar_certificate_failed_orders{tracking_domain="track.kontor.example"} 2',
+        "openclick_sidecar_store_readable 1",
+        'openclick_sidecar_store_file_bytes{file="hits.db"} 4096',
+        'openclick_sidecar_store_log_bytes{file="hits.db"} 8192',
+        "openclick_sidecar_store_free_bytes 77",
     ):
-        assert f"\n{sample}\n" in f"\n{text}"
+        name, value = sample.rsplit(" ", 1)
+        assert samples[name] == float(value)
     assert "# HELP openclick_sidecar_connections Connections of readers that are open.\n" in text
     assert "# TYPE openclick_sidecar_connections gauge\n" in text
 
@@ -85,7 +123,7 @@ def test_a_label_cannot_break_a_line() -> None:
 
     text = exposition(odd).decode()
 
-    assert '{reason="a \\"b\\"\\\\c\\nd 1"} 1\n' in text
+    assert '{reason="a \\"b\\"\\\\c\\nd 1"} 1.0\n' in text
 
 
 def test_without_a_milter_its_metrics_are_left_out() -> None:
@@ -100,7 +138,7 @@ def test_a_milters_odd_counter_is_left_out() -> None:
     """What stands in messages.db is another program's text."""
     beat = Heartbeat(1, "1", 0, 0, {"links": 1, "x y": 2, "X{}": 3, "": 4})
 
-    names = [metric.name for metric in metrics(Readings(0, milter=beat))]
+    names = [metric.name for metric in metrics(Readings(0, state=StoreState(beat)))]
 
     assert ["openclick_milter_links_total"] == [name for name in names if name.endswith("_total")][
         -1:
@@ -114,7 +152,9 @@ def test_every_metric_is_told() -> None:
 
     there = [_row(metric) for metric in metrics(FULL) if metric.name.count("instrumented") == 0]
 
-    assert there == [row for row in told if row[0] != "openclick_milter_NAME_total"]
+    apart = ("openclick_milter_NAME_total", "openclick_milter_work_seconds")
+    assert there == [row for row in told if row[0] not in apart]
+    assert ("openclick_milter_work_seconds", "histogram", "") in told
     assert ("openclick_milter_NAME_total", "counter", "") in told
 
 

@@ -27,6 +27,7 @@ DEBIAN_NAMES = {
     "service_identity": "python3-service-identity",
     "treq": "python3-treq",
     "dnspython": "python3-dnspython",
+    "prometheus_client": "python3-prometheus-client",
     "beautifulsoup4": "python3-bs4",
     "click": "python3-click",
     "rich": "python3-rich",
@@ -36,6 +37,7 @@ FEDORA_NAMES = DEBIAN_NAMES | {
     "pymilter": "python3-pymilter",
     "pyOpenSSL": "python3-pyOpenSSL",
     "dnspython": "python3-dns",
+    "prometheus_client": "python3-prometheus_client",
     "beautifulsoup4": "python3-beautifulsoup4",
 }
 OWNERS = {"": "python3-openclick", "milter": "openclick-milter", "sidecar": "openclick-sidecar"}

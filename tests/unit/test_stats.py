@@ -11,17 +11,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openclick.config import toml_value
+from openclick.figures import window_of_days
 from openclick.ids import format_email_id, new_email_id
 from openclick.instants import SECOND, now
 from openclick.messages import Labels, Message, Outcome
 from openclick.store import Judgement, Store, StoreFault, open_store
 from openclick.store.events import JudgeCursor
-from openclick.store.statistics import DAY, Grouping, UniqueCount, Window
+from openclick.store.statistics import DAY, Grouping, ReasonCount, UniqueCount, Window
 from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
 from openclick_admin.figures import sparkline
 from openclick_admin.main import openclick
-from openclick_admin.stats import window_of
 from unit.samples import NOW, a_hit, a_message
 
 EVER = Window(0, 10 * NOW)
@@ -109,7 +109,10 @@ class TestCounts:
         submit(store, mail(1), *(untouched(n, "no HTML part") for n in (2, 3)), untouched(4, "x"))
 
         with closing(store.statistics()) as statistics:
-            assert statistics.reasons(EVER) == [("no HTML part", 2), ("x", 1)]
+            assert statistics.reasons(EVER) == [
+                ReasonCount("", "no HTML part", 2),
+                ReasonCount("", "x", 1),
+            ]
 
     def test_unique_is_once_a_copy_and_never_a_dropped_hit(self, store: Store) -> None:
         """Two opens of one copy are one; a proxy's counts; a scanner's does not."""
@@ -246,7 +249,7 @@ class TestCommand:
 
 def test_a_window_ends_with_the_day() -> None:
     """One day is today from midnight to midnight, UTC."""
-    window = window_of(5 * DAY + 3 * SECOND, 1, None, None)
+    window = window_of_days(5 * DAY + 3 * SECOND, 1)
 
     assert (window.since, window.until) == (5 * DAY, 6 * DAY)
 

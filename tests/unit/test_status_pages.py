@@ -21,8 +21,14 @@ class Pages:
     def __init__(self) -> None:
         self.readings: Deferred[Readings] = succeed(READINGS)
         self.reasons: list[str] = []
+        self.store_reasons: Deferred[list[str]] = succeed([])
         names = {"track.kontor.example"}
-        site = StatusSite(lambda: self.readings, lambda: self.reasons, names.__contains__)
+        site = StatusSite(
+            lambda: self.readings,
+            lambda: self.reasons,
+            lambda: self.store_reasons,
+            names.__contains__,
+        )
         self.wire = StringTransport()
         self._channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50_000))
         self._channel.makeConnection(self.wire)
@@ -52,7 +58,7 @@ def test_metrics(pages: Pages) -> None:
 
     assert answer.startswith("HTTP/1.1 200 OK\r\n")
     assert "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n" in answer
-    assert "openclick_sidecar_connections 7\n" in answer
+    assert "openclick_sidecar_connections 7.0\n" in answer
 
 
 def test_metrics_that_need_a_moment(pages: Pages) -> None:
@@ -63,7 +69,7 @@ def test_metrics_that_need_a_moment(pages: Pages) -> None:
     pages.readings.callback(READINGS)
 
     assert at_once == ""
-    assert "openclick_sidecar_connections 7\n" in pages.wire.value().decode()
+    assert "openclick_sidecar_connections 7.0\n" in pages.wire.value().decode()
 
 
 def test_metrics_for_somebody_who_has_gone(pages: Pages) -> None:
@@ -86,7 +92,7 @@ def test_metrics_that_cannot_be_read(pages: Pages, caplog: pytest.LogCaptureFixt
     pages.readings.errback(Failure(RuntimeError("broken")))
 
     assert pages.wire.value().startswith(b"HTTP/1.1 500 ")
-    assert ["metrics: internal error"] == [
+    assert ["status: internal error"] == [
         record.getMessage().partition(" reason=")[0] for record in caplog.records
     ]
 
@@ -116,6 +122,49 @@ def test_not_ready(pages: Pages) -> None:
 
     assert answer.startswith("HTTP/1.1 503 ")
     assert answer.endswith("\r\n\r\nkeys: none\nhits: the recorder has ended\n")
+
+
+def test_not_ready_for_the_stores_sake(pages: Pages) -> None:
+    """Read in another thread; what speaks against hits is told too."""
+    pages.reasons = ["keys: none"]
+    pages.store_reasons = Deferred()
+
+    at_once = pages.ask("/readyz")
+    pages.store_reasons.callback(["milter: has never run on this store"])
+
+    assert at_once == ""
+    answer = pages.wire.value().decode()
+    assert answer.startswith("HTTP/1.1 503 ")
+    assert answer.endswith("keys: none\nmilter: has never run on this store\n")
+
+
+def test_ready_for_hits(pages: Pages) -> None:
+    """Links need neither store nor milter, so readers must not be sent elsewhere for those."""
+    pages.store_reasons = succeed(["store: no answer within 5 s"])
+
+    answer = pages.ask("/readyz/hits")
+
+    assert answer.startswith("HTTP/1.1 200 OK\r\n")
+    assert answer.endswith("\r\n\r\nready\n")
+
+
+def test_not_ready_for_hits(pages: Pages) -> None:
+    """503, one reason a line."""
+    pages.reasons = ["keys: none"]
+
+    assert pages.ask("/readyz/hits").startswith("HTTP/1.1 503 ")
+
+
+def test_readiness_for_somebody_who_has_gone() -> None:
+    """Nothing is sent, and nothing fails."""
+    other = Pages()
+    other.store_reasons = Deferred()
+    other.ask("/readyz")
+
+    other.hang_up()
+
+    assert other.store_reasons.called
+    assert other.wire.value() == b""
 
 
 @pytest.mark.parametrize(

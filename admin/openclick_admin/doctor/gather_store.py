@@ -138,7 +138,7 @@ def look_at_traffic(store: Store, hits: list[Hit], now: Instant) -> TrafficFacts
     try:
         with closing(store.statistics()) as statistics:
             counts = statistics.messages(window, Grouping.ALL)
-            reasons = dict(statistics.reasons(window))
+            reasons = {found.reason: found.copies for found in statistics.reasons(window)}
     except StoreFault as error:
         return TrafficFacts(addresses, fault=str(error))
     tracked = sum(count.tracked for count in counts)

@@ -34,21 +34,27 @@ from openclick.store.hits import HitLog, HitReader
 from openclick.store.inspection import (
     SCHEMAS,
     FileReport,
+    FileSize,
+    file_sizes,
     inspect,
     inspect_directory,
     migrate_file,
     require_known_schema,
 )
+from openclick.store.messages import FILE_NAME as MESSAGES_NAME
 from openclick.store.messages import Heartbeat, MessageLog, MessageReader
+from openclick.store.recent import RecentEvent, RecentEvents
 from openclick.store.registry import Registry, RegistryReader
 from openclick.store.salvage import HitWreck, Salvaged, many_set_aside, open_wreck, set_aside
 from openclick.store.statistics import Statistics
 from openclick.store.symptoms import Symptoms, WebhookState, sqlite_version
+from openclick.store.webhook_figures import WebhookFigures
 
 __all__ = [
     "FIRST_CURSOR",
     "EventQuery",
     "FileReport",
+    "FileSize",
     "FoundEvent",
     "Heartbeat",
     "HitLog",
@@ -59,6 +65,8 @@ __all__ = [
     "LoggedEvent",
     "MessageLog",
     "MessageReader",
+    "RecentEvent",
+    "RecentEvents",
     "Registry",
     "RegistryReader",
     "Round",
@@ -71,6 +79,7 @@ __all__ = [
     "StoreMoved",
     "StoreTooNew",
     "Symptoms",
+    "WebhookFigures",
     "WebhookState",
     "keep_rights",
     "open_store",
@@ -110,6 +119,14 @@ class Store:
     def symptoms(self) -> Symptoms:
         """Open openclick.db to see how each webhook does."""
         return Symptoms(self.directory)
+
+    def recent_events(self) -> RecentEvents:
+        """Open openclick.db and messages.db to read the newest events."""
+        return RecentEvents(self.directory)
+
+    def file_sizes(self) -> list[FileSize]:
+        """Return the sizes of the files, which are not opened."""
+        return file_sizes(self.directory)
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -163,13 +180,14 @@ class Store:
 
         True where nobody can tell, so that whoever opens it learns why.
         """
-        try:
-            os.stat(self.directory / HITS_NAME)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return True
+        return _is_there(self.directory / HITS_NAME)
+
+    def has_messages(self) -> bool:
+        """Tell whether there is a messages.db: the milter makes it when it starts.
+
+        True where nobody can tell.
+        """
+        return _is_there(self.directory / MESSAGES_NAME)
 
     def holds_hits(self, path: Path) -> bool:
         """Tell whether `path`, which a fault names, is hits.db."""
@@ -193,6 +211,16 @@ class Store:
             return reader.judge_cursor()
         finally:
             reader.close()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def open_store(url: str) -> Store:

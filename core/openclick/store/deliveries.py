@@ -128,10 +128,11 @@ def read_backlog(database: Database) -> list[Backlog]:
         rows = connection.execute(
             "SELECT webhook_id, status, cursor FROM webhooks ORDER BY webhook_id"
         ).fetchall()
-        return [_backlog(connection, row) for row in rows]
+        return [backlog_of(connection, row) for row in rows]
 
 
-def _backlog(connection: sqlite3.Connection, webhook: sqlite3.Row) -> Backlog:
+def backlog_of(connection: sqlite3.Connection, webhook: sqlite3.Row) -> Backlog:
+    """Return what waits for one webhook, of which id, status and cursor are given."""
     status = WebhookStatus(webhook["status"])
     pending = connection.execute(
         "SELECT count(*) AS number, min(delivery_id) AS oldest FROM deliveries "

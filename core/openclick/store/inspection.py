@@ -47,6 +47,23 @@ class FileReport:
     faults: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class FileSize:
+    """How large a file and its write-ahead log are; a missing one has no bytes."""
+
+    name: str
+    size_bytes: int
+    log_bytes: int
+
+
+def file_sizes(directory: Path) -> list[FileSize]:
+    """Return the sizes of a store's files, without opening any."""
+    return [
+        FileSize(name, _size(directory / name), _size(directory / f"{name}-wal"))
+        for name in SCHEMAS
+    ]
+
+
 def inspect(directory: Path, name: str) -> FileReport:
     """Look at the file `name` of a store."""
     path = directory / name

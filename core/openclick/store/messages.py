@@ -15,6 +15,8 @@ from openclick.store.database import BUSY_SECONDS, Database, open_reading, open_
 
 FILE_NAME = "messages.db"
 _SCHEMA = "messages"
+CONNECTED_NAME = "connected.at"
+"""The heartbeat's counter that holds an instant: when Postfix was last here."""
 _COLUMNS = (
     "email_id, copy, created_at, outcome, reason, queue_id, message_id, envelope_id, sender, "
     "header_from, recipients, subject, sending_domain, tracking_domain, opens, opens_reason, "
@@ -30,13 +32,21 @@ _UPSERT = (
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What the running milter says of itself every ten seconds; `counters` since `started_at`."""
+    """What the running milter says of itself every ten seconds; `counters` since `started_at`.
+
+    A counter whose name has a dot is no plain count: see `work_times` and CONNECTED_NAME.
+    """
 
     pid: int
     version: str
     started_at: Instant
     beat_at: Instant
     counters: dict[str, int]
+
+    @property
+    def connected_at(self) -> Instant | None:
+        """When Postfix last opened a connection; None where it has not since the start."""
+        return self.counters.get(CONNECTED_NAME)
 
 
 class MessageLog:

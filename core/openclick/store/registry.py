@@ -18,6 +18,7 @@ from openclick.store.event_search import EventSearch
 from openclick.store.events import EventLog, JudgeCursor, read_judge_cursor
 from openclick.store.retention import Retention
 from openclick.store.sends import SendBook
+from openclick.store.webhook_figures import WebhookFigureView
 from openclick.store.webhooks import WebhookBook
 
 FILE_NAME = "openclick.db"
@@ -60,7 +61,7 @@ class Registry:
 
 
 class RegistryReader:
-    """Read-only: domains for the milter, the judge's cursor for the recorder, all for the API."""
+    """Read-only: what the milter, the recorder, the API and the status page ask for."""
 
     def __init__(self, directory: Path) -> None:
         self._database = open_reading(
@@ -68,6 +69,7 @@ class RegistryReader:
         )
         self.domains = DomainView(self._database)
         self.certificates = CertificateView(self._database)
+        self.webhook_figures = WebhookFigureView(self._database)
         self.api_keys = ApiKeyView(self._database)
         self.event_search = EventSearch(self._database)
 

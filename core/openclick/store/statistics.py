@@ -1,7 +1,7 @@
-"""Counts for `openclick stats`: messages of messages.db beside the verdicts of openclick.db.
+"""Counts for `openclick stats` and the status page: messages of messages.db beside the verdicts.
 
-Called by the command alone; read-only.  One connection with both files, so that a verdict finds the
-domain and campaign of its message by the index.  Each question is one SELECT.
+Called through `openclick.figures`; read-only.  One connection with both files, so that a verdict
+finds the domain and campaign of its message by the index.  Each question is one SELECT.
 
 What is counted: a message is an email_id, a copy one pass of it through the milter; a hit is
 unique where it is the first counted one (person or proxy) of its kind for a copy, so that one
@@ -23,11 +23,13 @@ from urllib.parse import quote
 
 from openclick.ids import first_email_id
 from openclick.instants import SECOND, Instant
-from openclick.store.database import open_reading
+from openclick.store.database import Database, open_reading
 from openclick.tokens import Kind
 from openclick.verdicts import COUNTED, Visitor
 
 DAY = 86_400 * SECOND
+HOUR = 3600 * SECOND
+_DAY, _HOUR = DAY, HOUR  # inside Grouping the plain names are its members
 _LATEST_SPLIT = 8 * DAY  # a copy of the split is dated by its first pass, at most a week before
 _COUNTED = ", ".join(f"'{visitor.value}'" for visitor in sorted(COUNTED))
 
@@ -51,9 +53,14 @@ class Grouping(Enum):
     """What the counts are told apart by; the value is what of a message and a hit makes the key."""
 
     ALL = ("''", "''")
-    DAY = (f"m.created_at / {DAY}", f"v.received_at / {DAY}")
+    HOUR = (f"m.created_at / {_HOUR}", f"v.received_at / {_HOUR}")
+    DAY = (f"m.created_at / {_DAY}", f"v.received_at / {_DAY}")
     DOMAIN = ("m.sending_domain", "m.sending_domain")
     CAMPAIGN = ("coalesce(m.campaign, '')", "coalesce(m.campaign, '')")
+    DOMAIN_DAY = (
+        f"m.sending_domain || ' ' || (m.created_at / {_DAY})",
+        f"coalesce(m.sending_domain, '') || ' ' || (v.received_at / {_DAY})",
+    )
     MESSAGE = ("lower(hex(m.email_id))", "lower(hex(v.email_id))")
 
 
@@ -81,6 +88,15 @@ class MessageCount:
 
 
 @dataclass(frozen=True)
+class ReasonCount:
+    """Untouched copies of one key that have one reason."""
+
+    key: str
+    reason: str
+    copies: int
+
+
+@dataclass(frozen=True)
 class HitCount:
     """Judged hits of one key, kind and visitor."""
 
@@ -99,16 +115,21 @@ class UniqueCount:
     copies: int
 
 
+def open_with_mail(directory: Path) -> Database:
+    """Open openclick.db to read, with messages.db beside it as `mail`.  Raises StoreFault."""
+    mail = directory / "messages.db"
+    open_reading(mail, "messages").close()  # a clear fault where it cannot be read
+    database = open_reading(directory / "openclick.db", "openclick")
+    with database.reading() as connection:
+        connection.execute("ATTACH DATABASE ? AS mail", (f"file:{quote(str(mail))}?mode=ro",))
+    return database
+
+
 class Statistics:
     """The counts; opened by `Store.statistics`, closed by the caller."""
 
     def __init__(self, directory: Path) -> None:
-        mail = directory / "messages.db"
-        open_reading(mail, "messages").close()  # a clear fault where it cannot be read
-        self._database = open_reading(directory / "openclick.db", "openclick")
-        with self._database.reading() as connection:
-            where = f"file:{quote(str(mail))}?mode=ro"
-            connection.execute("ATTACH DATABASE ? AS mail", (where,))
+        self._database = open_with_mail(directory)
 
     def close(self) -> None:
         """Close both files."""
@@ -127,14 +148,15 @@ class Statistics:
                 for row in rows
             ]
 
-    def reasons(self, window: Window) -> list[tuple[str, int]]:
-        """Count untouched copies by their reason, the most frequent first.  Raises StoreFault."""
+    def reasons(self, window: Window, grouping: Grouping = Grouping.ALL) -> list[ReasonCount]:
+        """Count untouched copies by key and reason, the most frequent first.  Raises StoreFault."""
         with self._rows(
-            "SELECT m.reason AS reason, count(*) AS copies FROM mail.messages AS m "  # noqa: S608
-            f"WHERE {_SUBMITTED} AND m.outcome = 'untouched' GROUP BY 1 ORDER BY 2 DESC, 1",
+            f"SELECT {grouping.value[0]} AS key, m.reason AS reason, count(*) AS copies "  # noqa: S608
+            f"FROM mail.messages AS m WHERE {_SUBMITTED} AND m.outcome = 'untouched' "
+            "GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
             window,
         ) as rows:
-            return [(row["reason"], row["copies"]) for row in rows]
+            return [ReasonCount(str(row["key"]), row["reason"], row["copies"]) for row in rows]
 
     def hits(self, window: Window, grouping: Grouping) -> list[HitCount]:
         """Count judged hits by key, kind and visitor.  Raises StoreFault."""
