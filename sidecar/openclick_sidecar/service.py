@@ -47,6 +47,7 @@ from openclick_sidecar.random_bytes import RandomBytes
 from openclick_sidecar.readiness import Pulse, Readiness
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite
+from openclick_sidecar.status.resource import StatusPage
 from openclick_sidecar.status.wiring import status_page
 from openclick_sidecar.status_pages import StatusSite
 from openclick_sidecar.store_state import StoreState
@@ -101,12 +102,13 @@ class Sidecar:
             on_end=self._admission.release,
         )
         self._watch = StoreWatch(store, reactor)
+        self._status_page = self._make_status_page(status_login)
         self._listeners = Listeners(
             reactor,
             self._factory,
             self._admission,
             self._clients.trusts,
-            self._status_site(status_login),
+            self._status_site(),
             self._https.contexts,
         )
         self._bookkeeper = Bookkeeper(store, reactor)
@@ -126,21 +128,23 @@ class Sidecar:
         self._api = self._make_api()
         self._add_watchdog()
 
-    def _status_site(self, login: str) -> StatusSite:
-        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
-        page = status_page(
+    def _make_status_page(self, login: str) -> StatusPage:
+        return status_page(
             self._config,
             self._store,
             self._reactor,
             lambda: self._readings(StoreState()),
             login,
         )
+
+    def _status_site(self) -> StatusSite:
+        readiness = Readiness(self._keys, self._site, lambda: self._recorder.running, now)
         return StatusSite(
             self._read,
             readiness.reasons,
             self._watch.checks,
             self._https.may_have_certificate,
-            page,
+            self._status_page,
         )
 
     def start(self, inherited: Sequence[InheritedSocket]) -> None:
@@ -249,6 +253,7 @@ class Sidecar:
             self._posting.poster,
             self._verifying.check_now,
             self._reactor,
+            self._status_page,
         )
 
     def _make_verifying(self) -> verifying.Verifying:

@@ -196,3 +196,14 @@ def test_with_a_login() -> None:
     assert "has mode 0644; need 0640 or less" in checked.stderr + checked.stdout
     assert refused.status == 401
     assert seen.status == 200
+
+
+def test_the_api_listener_shows_it_too(sidecar: LoneSidecar) -> None:
+    """The same page, and no key is asked for: it has rules of its own for who may look."""
+    shown = [
+        fetch("http://localhost/status", (LOOPBACK, port))
+        for port in (sidecar.installation.api_port, sidecar.installation.metrics_port)
+    ]
+
+    assert [200, 200] == [answer.status for answer in shown]
+    assert ["text/html; charset=utf-8"] * 2 == [answer.header("content-type") for answer in shown]

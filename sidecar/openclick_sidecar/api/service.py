@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import deferLater
+from twisted.web.resource import Resource
 
 from openclick.instants import now
 from openclick.keys import KeyDirectory
@@ -63,7 +64,9 @@ class Api:
         poster: Poster,
         check_now: CheckNow,
         reactor: Any,
+        status_page: Resource | None = None,
     ) -> None:
+        """`status_page` is shown beside the API, at /status."""
         self._settings = config.api
         self._config = config
         self._bookkeeper = bookkeeper
@@ -86,7 +89,7 @@ class Api:
         )
         gate = Gate(self._room, time.monotonic)
         self.routes = self._all_routes(hello)
-        self.site = ApiSite(Router(self.routes, gate), reactor, _new_request_id)
+        self.site = ApiSite(Router(self.routes, gate), reactor, _new_request_id, status_page)
         self._ports: list[Any] = []
         self._is_started = False
 

@@ -31,6 +31,7 @@ MAX_BODY_BYTES = 5_000_000
 MAX_READ_BYTES = 50_000_000
 REQUEST_ID = "Anypost-Request-Id"
 _IDLE_SECONDS = 60
+_STATUS_PATH = b"/status"
 
 
 class ApiRequest(Request):
@@ -62,10 +63,16 @@ class ApiRequest(Request):
 
 
 class ApiSite(Site):
-    """The listener's factory."""
+    """The listener's factory; `status_page` is for people, and looks after itself."""
 
-    def __init__(self, router: Router, reactor: Any, new_request_id: Callable[[], str]) -> None:
-        self.pages = _Pages(router, new_request_id)
+    def __init__(
+        self,
+        router: Router,
+        reactor: Any,
+        new_request_id: Callable[[], str],
+        status_page: Resource | None = None,
+    ) -> None:
+        self.pages = _Pages(router, new_request_id, status_page)
         super().__init__(self.pages, requestFactory=ApiRequest, reactor=reactor)
         self.timeOut = _IDLE_SECONDS
 
@@ -81,15 +88,21 @@ class ApiSite(Site):
 class _Pages(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(self, router: Router, new_request_id: Callable[[], str]) -> None:
+    def __init__(
+        self, router: Router, new_request_id: Callable[[], str], status_page: Resource | None
+    ) -> None:
         super().__init__()
+        self._status_page = status_page
         self._router = router
         self._new_request_id = new_request_id
         self.under_way = 0
 
-    def render(self, request: Request) -> int:
+    def render(self, request: Request) -> bytes | int:
         """Have one request answered, by whatever method."""
         assert isinstance(request, ApiRequest)
+        if self._status_page is not None and request.path == _STATUS_PATH:
+            shown: bytes | int = self._status_page.render(request)
+            return shown
         self.under_way += 1
         detach("api", Deferred.fromCoroutine(self._answer(request)))
         return NOT_DONE_YET
