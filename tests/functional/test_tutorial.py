@@ -76,7 +76,7 @@ def test_the_record_is_the_one_that_the_page_tells(told: list[dict[str, Any]]) -
     """`domain add` prints what the page says it prints."""
     (added,) = [done["output"] for done in told if "domain add" in done["command"]]
 
-    assert "track.example.com. CNAME mail.example.com." in added
+    assert "track.example.com. 3600 IN CNAME mail.example.com." in added
 
 
 def test_there_is_an_event_in_the_end(told: list[dict[str, Any]]) -> None:
