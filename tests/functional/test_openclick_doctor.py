@@ -163,6 +163,8 @@ def test_the_sidecar_is_stopped_and_its_port_taken(ward: Ward) -> None:
     answer = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 2\r\n\r\nhi"
     with serving((LOOPBACK, ward.installation.hit_port), answer):
         taken = ward.examine()
+    with serving((LOOPBACK, ward.installation.api_port), answer):
+        api_taken = ward.examine()
     ward.installation.start_sidecar()
 
     assert "answers nowhere" in stopped.faults("sidecar")[0]
@@ -170,6 +172,8 @@ def test_the_sidecar_is_stopped_and_its_port_taken(ward: Ward) -> None:
     assert "no answer: Connection refused" in stopped.faults("self-fetch")[0]
     assert f"[{os.getpid()}] holds: status 200 from nginx" in taken.faults("ports")[0]
     assert "another server answers: status 200 from nginx" in taken.faults("self-fetch")[0]
+    [of_the_api] = [text for text in api_taken.faults("ports") if "api.listen" in text]
+    assert f"[{os.getpid()}] holds: status 200 from nginx" in of_the_api
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def gather(
     postfix = look_at_postfix(postfix_directory, config.milter.socket, is_root=is_root)
     on_step("daemons")
     with_certificate = [found.name for found in names.certificates if found.serves_https]
-    sidecar = look_at_sidecar(config.sidecar, next(iter(with_certificate), ""))
+    sidecar = look_at_sidecar(config, next(iter(with_certificate), ""))
     milter, hits = gather_store.look_at_milter(store), gather_store.recent_hits(store, at)
     on_step("store")
     webhooks, webhooks_fault = gather_store.look_at_webhooks(store)

@@ -1,4 +1,4 @@
-"""Looks at the running sidecar: its ports, /readyz and /metrics."""
+"""Looks at the running sidecar: its ports and the API's, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from openclick.api_settings import ApiSettings
 from openclick.option_kinds import HostPort
-from openclick.settings import SidecarSettings
+from openclick.settings import Config, SidecarSettings
 from openclick_admin.doctor.facts import Answer, PortFacts, SidecarFacts
 from openclick_admin.doctor.http_look import NoAnswer, Page, get, look_at_certificate
 from openclick_admin.doctor.port_holder import holder_of
@@ -17,11 +18,11 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not 
 _VERSION = re.compile(r'openclick_sidecar_info\{version="([^"]*)"\}')
 
 
-def look_at_sidecar(settings: SidecarSettings, tls_name: str) -> SidecarFacts:
+def look_at_sidecar(config: Config, tls_name: str) -> SidecarFacts:
     """Return what the sidecar answers; `tls_name` is a name that it may have a certificate for."""
-    ports = tuple(_ports(settings, tls_name))
+    ports = (*_ports(config.sidecar, tls_name), *_api_ports(config.api))
     found = SidecarFacts(ports)
-    for address in settings.metrics_listen:
+    for address in config.sidecar.metrics_listen:
         try:
             ready = get(_near(address), str(address), "/readyz")
             numbers = get(_near(address), str(address), "/metrics")
@@ -54,6 +55,25 @@ def _ports(settings: SidecarSettings, tls_name: str) -> Iterator[PortFacts]:
         yield _asked("sidecar.proxy_protocol_listen", address, b"PROXY UNKNOWN\r\n")
     for address in settings.metrics_listen:
         yield _asked("sidecar.metrics_listen", address)
+
+
+def _api_ports(settings: ApiSettings) -> Iterator[PortFacts]:
+    for address in settings.listen:
+        if settings.certificate_file:
+            yield _shaken("api.listen", address, "")
+        else:
+            yield _asked_api(address)
+
+
+def _asked_api(address: HostPort) -> PortFacts:
+    """Ask who we are, without a key: ours says that one is needed."""
+    try:
+        page = get(_near(address), str(address), "/v1/whoami")
+    except NoAnswer as error:
+        return _port("api.listen", address, Answer.NOTHING, str(error))
+    if page.status == 401 and page.server == "openclick":
+        return _port("api.listen", address, Answer.OURS)
+    return _port("api.listen", address, Answer.OTHER, f"status {page.status} from {page.server}")
 
 
 def _asked(setting: str, address: HostPort, hail: bytes = b"") -> PortFacts:
