@@ -19,7 +19,7 @@ from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
-PATIENCE = 60
+PATIENCE = 120
 FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
 OTHER = "track.andere.example"
 

@@ -32,3 +32,13 @@ def steps(text: str) -> list[Step]:
             else:
                 found[-1].shown.append(line)
     return found
+
+
+_IMAGE = re.compile(rb'src=3D"(https?://track\.example\.com/o/[\w=\r\n-]+?)"')
+_PLAIN_IMAGE = re.compile(rb'src="(https?://track\.example\.com/o/[\w-]+)"')
+
+
+def open_image_of(mail: bytes) -> str:
+    """Return the address of the open image in a mail of the page's domain, "" for none."""
+    match = _IMAGE.search(mail) or _PLAIN_IMAGE.search(mail)
+    return re.sub(rb"=\r?\n", b"", match[1]).decode("ascii") if match else ""

@@ -12,7 +12,6 @@ Limits: Linux with overlayfs.
 import fcntl
 import json
 import os
-import re
 import shutil
 import socket
 import struct
@@ -28,14 +27,12 @@ from support.http_client import fetch
 from support.installation import PACKAGES, REPOSITORY
 from support.processes import LOOPBACK, WaitTimeoutError, wait_until
 from support.smtp_sink import SmtpSink
-from support.tutorial import PAGE, steps
+from support.tutorial import PAGE, open_image_of, steps
 
 _SITE = Path("/opt/openclick-site")
 _SECONDS = 60.0
 _SET_INTERFACE_FLAGS = 0x8914
 _UP_AND_RUNNING = 0x41
-_IMAGE = re.compile(rb'src=3D"https?(://track\.example\.com/o/[\w=\r\n-]+?)"')
-_PLAIN_IMAGE = re.compile(rb'src="https?(://track\.example\.com/o/[\w-]+)"')
 
 _APT = """\
 #!/bin/sh
@@ -207,11 +204,10 @@ def open_the_mail(sink: SmtpSink) -> None:
         mail = wait_until(lambda: list(sink.messages), 30.0, "the test mail")[0].content
     except WaitTimeoutError:
         return
-    match = _IMAGE.search(mail) or _PLAIN_IMAGE.search(mail)
-    if match is None:
+    image = open_image_of(mail)
+    if not image:
         return
-    rest = re.sub(rb"=\r?\n", b"", match[1]).decode("ascii")
-    fetch(f"http{rest}", (LOOPBACK, 80), {"User-Agent": BROWSER})
+    fetch(image, (LOOPBACK, 80), {"User-Agent": BROWSER})
     deadline = time.monotonic() + 60.0
     while (
         time.monotonic() < deadline and "email.opened" not in run("openclick events --json").output
