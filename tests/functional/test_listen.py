@@ -319,7 +319,9 @@ class AdoptingReactor:
 def test_answers_leave_at_once() -> None:
     """Nagle's algorithm is off on every connection: a redirect is one small packet."""
     reactor = AdoptingReactor()
-    listeners = Listeners(reactor, object(), Admission(9, 9), lambda _host: False, object())  # type: ignore[arg-type]
+    listeners = Listeners(
+        reactor, object(), Admission(9, 9), lambda _host: False, object(), object()  # type: ignore[arg-type]
+    )
     settings = SidecarSettings(listen=(HostPort(LOOPBACK, 0),), metrics_listen=())
     listeners.open_all(settings, ())
     (listening,) = reactor.listening

@@ -335,7 +335,14 @@ class TestSystemd:
             installation.init()
             installation.extra_env["NOTIFY_SOCKET"] = str(address)
             installation.start_milter()
-            yield installation, lambda: listening.recv(1000).decode().splitlines()
+
+            def next_states() -> list[str]:
+                # Signs of life come in between, whenever the writer thread goes round.
+                while (states := listening.recv(1000).decode().splitlines()) == ["WATCHDOG=1"]:
+                    pass
+                return states
+
+            yield installation, next_states
 
     def test_start_and_end(self, told: tuple[Installation, Callable[[], list[str]]]) -> None:
         """READY=1 and MAINPID once Postfix can connect, STOPPING=1 at the end."""

@@ -146,6 +146,8 @@ def test_rights(machine: PackagedMachine) -> None:
     assert writable == []
     assert sorted(set_ids) == [
         "/var/lib/openclick",
+        "/var/lib/openclick/acme-webroot",
+        "/var/lib/openclick/certificates",
         "/var/lib/openclick/journal",
         "/var/spool/postfix/openclick",
     ]
