@@ -320,7 +320,12 @@ def test_answers_leave_at_once() -> None:
     """Nagle's algorithm is off on every connection: a redirect is one small packet."""
     reactor = AdoptingReactor()
     listeners = Listeners(
-        reactor, object(), Admission(9, 9), lambda _host: False, object(), object()  # type: ignore[arg-type]
+        reactor,
+        object(),
+        Admission(9, 9),
+        lambda _host: False,
+        object(),
+        object(),  # type: ignore[arg-type]
     )
     settings = SidecarSettings(listen=(HostPort(LOOPBACK, 0),), metrics_listen=())
     listeners.open_all(settings, ())
