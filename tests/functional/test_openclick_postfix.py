@@ -73,6 +73,7 @@ def world(sink: SmtpSink, dns_server: DnsServer) -> Iterator[World]:
         socket = postfix.milter_socket_dir(installation.milter_uid) / "milter.sock"
         installation.configure(f"unix:{socket}", dns_server.port)
         installation.init()
+        installation.start_sidecar()
         for name in (DOMAIN, OTHER_DOMAIN):
             add_domain(installation, dns_server, name, "--opens", "--clicks")
         installation.start_milter()

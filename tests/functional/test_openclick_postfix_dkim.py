@@ -60,6 +60,7 @@ def world(sink: SmtpSink, dns_server: DnsServer) -> Iterator[World]:
         signing = postfix.milter_socket_dir(0, name="dkim") / "opendkim.sock"
         installation.configure(f"unix:{socket}", dns_server.port)
         installation.init()
+        installation.start_sidecar()
         add_domain(installation, dns_server, DOMAIN, "--opens", "--clicks")
         installation.start_milter()
         with OpenDkim(installation.directory, signing, DOMAIN) as signer:
