@@ -39,6 +39,10 @@ _ORDER_SECONDS = 120
 _CLOCK_TOLERANCE_SECONDS = 86_400
 _DAY_SECONDS = 86_400
 _RATE_LIMITED = "urn:ietf:params:acme:error:rateLimited"
+# A nonce that is refused twice in a row: the library has tried again by then (RFC 8555, 6.5).
+_NOBODYS_FAULT = frozenset(
+    ("urn:ietf:params:acme:error:serverInternal", "urn:ietf:params:acme:error:badNonce")
+)
 
 
 @dataclass
@@ -262,7 +266,7 @@ def _refused(error: Any) -> AcmeFault:
     said = f"{error.detail or 'no detail'} [{error.typ}]"
     if error.typ == _RATE_LIMITED:
         return AcmeFault("acme_rate_limited", f"the CA says: {said}", concerns_all=True)
-    if error.typ == "urn:ietf:params:acme:error:serverInternal":
+    if error.typ in _NOBODYS_FAULT:
         return AcmeFault("acme_unreachable", f"the CA is at fault: {said}", concerns_all=True)
     return AcmeFault("acme_refused", f"the CA says: {said}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from openclick.instants import SECOND, now
 from openclick.tls_settings import AcmeSettings
-from openclick_sidecar.acme_client import AcmeClient, AcmeFault
+from openclick_sidecar.acme_client import AcmeClient, AcmeFault, _refused
 from openclick_sidecar.challenges import Challenges
 
 NAME = "track.kontor.example"
@@ -86,3 +86,21 @@ def test_an_external_account_without_its_key(tmp_path: Path) -> None:
 
     with pytest.raises(AcmeFault, match=r"acme\.eab_hmac_file"):
         made._registration(None, directory, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "concerns_all"),
+    [
+        ("badNonce", "acme_unreachable", True),
+        ("serverInternal", "acme_unreachable", True),
+        ("rateLimited", "acme_rate_limited", True),
+        ("rejectedIdentifier", "acme_refused", False),
+    ],
+)
+def test_whose_fault_a_refusal_is(kind: str, code: str, *, concerns_all: bool) -> None:
+    """A nonce refused twice, or a CA's own trouble, is not held against the name."""
+    problem = SimpleNamespace(detail="no", typ=f"urn:ietf:params:acme:error:{kind}")
+
+    fault = _refused(problem)
+
+    assert (code, concerns_all) == (fault.code, fault.concerns_all)
