@@ -30,7 +30,7 @@ def postfix(sink: SmtpSink) -> Iterator[PrivatePostfix]:
     """Give the private Postfix, running; tests add listeners of their own."""
     reason = unavailable_reason()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # no Postfix here, or not root
     with PrivatePostfix(sink.port) as instance:
         yield instance
 

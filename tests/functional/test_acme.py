@@ -13,7 +13,7 @@ from openclick_sidecar.certificates import bundle
 from support.authority import Authority, replace
 from support.dns_server import DnsServer
 from support.http_client import Response, fetch
-from support.installation import PUBLIC_HOSTNAME, InstallationError
+from support.installation import PUBLIC_HOSTNAME, InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
@@ -104,8 +104,8 @@ def acme_sidecar(pebble: Pebble, port: int, **acme: object) -> AcmeSidecar:
     """Return a sidecar that is not started yet."""
     try:
         return AcmeSidecar(pebble, port, **acme)
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
 from openclick.keys import load_keys
 from openclick.tokens import Kind, Token, tracking_path
 from support.authority import Authority
-from support.installation import InstallationError
+from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar
 from support.processes import LOOPBACK, free_port, wait_until
 
 pytest.importorskip("selenium", reason="needs selenium")
-browser = pytest.importorskip("support.browser")
+browser = pytest.importorskip(
+    "support.browser", reason="needs selenium, by which it drives Chromium"
+)
 
 pytestmark = pytest.mark.skipif(
     browser.unavailable_reason() is not None, reason=str(browser.unavailable_reason())
@@ -72,8 +74,8 @@ def sidecar(port: int) -> Iterator[LoneSidecar]:
     """Give a sidecar with a TLS listener."""
     try:
         lone = LoneSidecar(tls_listen=[f"{LOOPBACK}:{port}"])
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     with lone as running:
         yield running
 

@@ -11,7 +11,7 @@ import pytest
 
 from openclick_sidecar.channel import HEADER_SECONDS
 from support.http_client import fetch, raw_request
-from support.installation import InstallationError
+from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.processes import LOOPBACK, wait_until
 
@@ -25,8 +25,8 @@ def lone_sidecar(**settings: object) -> LoneSidecar:
     """Return a sidecar that is not started yet."""
     try:
         return LoneSidecar(**settings)
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from support.authority import Authority
 from support.deployment import DOMAIN, TRACKING_DOMAIN
 from support.dns_server import DnsServer
-from support.installation import PUBLIC_HOSTNAME, Installation, InstallationError
+from support.installation import PUBLIC_HOSTNAME, Installation, InstallationUnavailable
 from support.processes import LOOPBACK, free_port, wait_until
 from support.ward import Looked, examine
 
@@ -66,8 +66,8 @@ def ward(dns_server: DnsServer, tmp_path: Path) -> Iterator[SecureWard]:
     """Give it, running."""
     try:
         installation = Installation()
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     with installation:
         yield SecureWard(installation, dns_server, tmp_path)
 

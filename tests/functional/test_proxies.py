@@ -12,7 +12,7 @@ from openclick.instants import now
 from support import proxies
 from support.authority import Authority
 from support.http_client import fetch, raw_request
-from support.installation import InstallationError
+from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.processes import LOOPBACK, free_port, wait_until
 from support.proxies import Proxy
@@ -34,8 +34,8 @@ def sidecar(proxy_port: int) -> Iterator[LoneSidecar]:
         lone = LoneSidecar(
             trusted_proxies=["127.0.0.1"], proxy_protocol_listen=[f"{LOOPBACK}:{proxy_port}"]
         )
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     with lone as running:
         yield running
 

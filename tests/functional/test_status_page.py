@@ -11,13 +11,15 @@ import pytest
 
 from openclick.instants import now
 from support.http_client import fetch
-from support.installation import InstallationError
+from support.installation import InstallationUnavailable
 from support.lone_sidecar import LoneSidecar
 from support.month import Month
 from support.processes import LOOPBACK, free_port, wait_until
 
 pytest.importorskip("selenium", reason="needs selenium")
-browser = pytest.importorskip("support.browser")
+browser = pytest.importorskip(
+    "support.browser", reason="needs selenium, by which it drives Chromium"
+)
 
 pytestmark = pytest.mark.skipif(
     browser.unavailable_reason() is not None, reason=str(browser.unavailable_reason())
@@ -42,8 +44,8 @@ def sidecar() -> Iterator[LoneSidecar]:
     """Give a sidecar whose store holds a month."""
     try:
         lone = LoneSidecar()
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     nowhere = f"https://{LOOPBACK}:{free_port()}"
     Month(now(), origins=(nowhere,) * 3).fill(lone.installation.store)
     with lone as running:
@@ -160,8 +162,8 @@ def test_a_fresh_installation() -> None:
     """The page is there before the milter has run and before a domain is added."""
     try:
         lone = LoneSidecar()
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     with lone as running:
         answer = running.status("/status")
 
@@ -173,8 +175,8 @@ def test_with_a_login() -> None:
     """Asked for, and enough from whatever name; a file that others may read ends the start."""
     try:
         lone = LoneSidecar()
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
     installation = lone.installation
     login = installation.directory / "login"
     login.write_text("admin:geheim\n")

@@ -14,7 +14,7 @@ import pytest
 
 from support.authority import Authority, replace
 from support.http_client import Response, fetch
-from support.installation import InstallationError
+from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.processes import LOOPBACK, free_port, wait_until
 
@@ -72,8 +72,8 @@ def https_sidecar(**settings: object) -> HttpsSidecar:
     """Return a sidecar that is not started yet."""
     try:
         return HttpsSidecar(**settings)
-    except InstallationError as error:
-        pytest.skip(str(error))
+    except InstallationUnavailable as error:
+        pytest.skip(str(error))  # not root: two users are needed
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def machine(request: pytest.FixtureRequest, builds: Builds) -> Iterator[Packaged
     """Give a machine with stock Postfix and nothing of ours."""
     reason = unavailable_reason()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # not root, or no room to be had here
     folders = {"current": builds.current, "previous": builds.previous, "rpm": builds.rpm}
     with PackagedMachine(request.param, folders) as made:
         yield made

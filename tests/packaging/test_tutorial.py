@@ -30,7 +30,7 @@ def told(request: pytest.FixtureRequest, current: Path) -> Iterator[Told]:
     """Run the page on a machine of its own; a command that fails ends it."""
     reason = unavailable_reason()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # not root, or no room to be had here
     with PackagedMachine(request.param, {"current": current}) as machine, machine.room.network():
         machine.dns.set("mail.example.com", "A", LOOPBACK)
         machine.dns.set("track.example.com", "CNAME", "mail.example.com.")

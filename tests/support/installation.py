@@ -38,6 +38,10 @@ class InstallationError(Exception):
     """The installation cannot be made on this machine; one line says why."""
 
 
+class InstallationUnavailable(InstallationError):
+    """This machine, or this user, cannot have one; tests skip for it, and for nothing else."""
+
+
 @dataclass(frozen=True)
 class Programs:
     """How the three programs are started."""
@@ -85,7 +89,7 @@ class Installation:
 
     def __init__(self, programs: Programs | None = None, parent: Path | None = None) -> None:
         if os.geteuid() != 0:
-            raise InstallationError("two users are needed for the daemons: run this as root")
+            raise InstallationUnavailable("two users are needed for the daemons: run this as root")
         self.directory = Path(tempfile.mkdtemp(prefix="openclick-", dir=parent))
         self.directory.chmod(0o755)
         self.milter_uid, self.sidecar_uid = _free_uids(2)

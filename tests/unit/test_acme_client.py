@@ -70,7 +70,7 @@ def test_the_account_key_is_made_once_a_directory(tmp_path: Path) -> None:
 
 def test_a_directory_that_refuses(tmp_path: Path) -> None:
     """Is told with its URL, and concerns all names."""
-    pytest.importorskip("acme")
+    pytest.importorskip("acme", reason="the library is optional: Debian's python3-acme")
 
     with pytest.raises(AcmeFault, match=r"https://127\.0\.0\.1:1/dir") as caught:
         client(tmp_path, "https://127.0.0.1:1/dir").obtain(NAME)
