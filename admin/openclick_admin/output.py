@@ -1,4 +1,4 @@
-"""How the command prints: tables and fields for people, JSON for programs.
+"""Options that subcommands share, and how they print: tables for people, JSON for programs.
 
 Promises: what people see is printable text, whatever a stranger's subject or user agent holds.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,13 @@ from rich.table import Table
 from openclick.logs import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+postfix_config_option = click.option(
+    "--postfix-config",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIRECTORY",
+    help="Postfix's configuration directory, where it is not the usual one.",
+)
 
 
 def print_json(value: Any) -> None:

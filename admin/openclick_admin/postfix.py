@@ -21,7 +21,7 @@ from openclick.settings import Config
 from openclick_admin import postfix_copies
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.names import names_parameter
-from openclick_admin.output import json_option, print_json
+from openclick_admin.output import json_option, postfix_config_option, print_json
 from openclick_admin.postconf import (
     Postfix,
     PostfixFault,
@@ -58,13 +58,7 @@ EX_UNAVAILABLE = 69
     metavar="NAME/TYPE",
     help="The smtpd of master.cf that apps submit to, instead of those recognised; repeatable.",
 )
-@click.option(
-    "--postfix-config",
-    "directory",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIRECTORY",
-    help="Postfix's configuration directory, where it is not the usual one.",
-)
+@postfix_config_option
 @json_option
 @pass_admin
 def command(

@@ -25,7 +25,7 @@ from openclick.names import BadName, domain_name
 from openclick.store import StoreFault
 from openclick_admin import explain_output
 from openclick_admin.context import Admin, pass_admin
-from openclick_admin.output import json_option, print_json
+from openclick_admin.output import json_option, postfix_config_option, print_json
 from openclick_admin.probe_mail import NotSubmitted, Smtp, a_probe, by_sendmail, by_smtp
 from openclick_admin.unrecorded import why_unrecorded
 
@@ -55,13 +55,7 @@ _LOCAL_PART = "openclick-test"
     metavar="SECONDS",
     help="How long to look for the message's row.",
 )
-@click.option(
-    "--postfix-config",
-    "directory",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIRECTORY",
-    help="Postfix's configuration directory, where it is not the usual one.",
-)
+@postfix_config_option
 @json_option
 @pass_admin
 def command(

@@ -18,7 +18,7 @@ from openclick.config import ConfigError
 from openclick.logs import printable
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.doctor.findings import Finding, Level, fault, worst
-from openclick_admin.output import json_option, print_json
+from openclick_admin.output import json_option, postfix_config_option, print_json
 
 EX_FAULT_FOUND = 3
 _STATUSES = {Level.OK: 0, Level.WARNING: 1, Level.FAULT: EX_FAULT_FOUND}
@@ -28,13 +28,7 @@ Named = tuple[str, Finding]
 
 @click.command("doctor")
 @click.option("--quiet", is_flag=True, help="Print warnings and faults alone.")
-@click.option(
-    "--postfix-config",
-    "directory",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIRECTORY",
-    help="Postfix's configuration directory, where it is not the usual one.",
-)
+@postfix_config_option
 @json_option
 @pass_admin
 def command(admin: Admin, quiet: bool, directory: Path | None, as_json: bool) -> None:
