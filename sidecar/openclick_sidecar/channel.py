@@ -2,8 +2,11 @@
 
 Twisted's `HTTPChannel` parses; the resource tree, the access log and the response machinery of
 twisted.web are left out, because they cost more than the hit itself (docs/adr/0006).  Only public
-names are used, the same on Twisted 22.4 and 26.10; `tests/unit/test_channel.py` guards
-the contract between channel and request, which Twisted does not document.
+names are used, the same on Twisted 22.4 and 26.10; `tests/unit/channel` guards the contract
+between channel and request, which Twisted does not document.
+
+A plain GET that arrives whole is read here, at a fraction of the cost (`hit_request`).  The first
+bytes of a connection that are anything else, and all that follow them, are Twisted's.
 
 Promises: method, target, version and Host are checked here, alike on both parsers; no body is ever
 read; a client has 10 s from accept (15 s from the last answer) to the end of its header block,
@@ -14,13 +17,10 @@ in order; while the waiting room is full nothing is read.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
-from email.utils import formatdate
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.iweb import INonQueuedRequestFactory
@@ -29,64 +29,36 @@ from zope.interface import implementer
 from openclick_sidecar.answers import BAD_REQUEST, Answer
 from openclick_sidecar.client_address import ClientAddresses, normal_address, normal_peer
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_request import FieldMap, HitRequest, WholeGet, read_whole_get
 from openclick_sidecar.waiting_room import WaitingRoom
 
 HEADER_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
-ANSWER_SECONDS = 30.0
-"""What a request under way has beyond the deadline of its header block."""
 _TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
 _METHOD = re.compile(rb"[A-Z]{1,16}\Z")
 
 
-class FieldMap:
-    """A request's fields, names in lower case; what both of Twisted's parsers write into."""
-
-    def __init__(self) -> None:
-        self._fields: dict[bytes, list[bytes]] = {}
-
-    def getRawHeaders(self, name: bytes) -> list[bytes] | None:  # noqa: N802 - Twisted's name
-        """Return the values of a field, None where there is none."""
-        return self._fields.get(name.lower())
-
-    def setRawHeaders(self, name: bytes, values: list[bytes]) -> None:  # noqa: N802
-        """Replace the values of a field."""
-        self._fields[name.lower()] = values
-
-    def addRawHeader(self, name: bytes, value: bytes) -> None:  # noqa: N802
-        """Add a value to a field."""
-        self._fields.setdefault(name.lower(), []).append(value)
-
-    def remove(self, name: bytes) -> None:
-        """Forget a field."""
-        self._fields.pop(name, None)
-
-    def first(self, name: bytes) -> str:
-        """Return the first value of a field as text, empty where there is none."""
-        values = self._fields.get(name)
-        return values[0].decode("utf-8", "replace") if values else ""
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Give the names of the fields, in lower case."""
-        return iter(self._fields)
-
-    def values(self, name: bytes) -> Sequence[bytes]:
-        """Return the values of a field, none where there is none."""
-        return self._fields.get(name, ())
-
-
-class HitRequest(NamedTuple):
-    """One well-formed request: what the site decides on."""
-
-    method: str
-    path: str
-    host: str
-    client_ip: str
-    fields: FieldMap
-
-
 OnRequest = Callable[[HitRequest, Callable[[Answer], None]], None]
 """Called with a request and the function that answers it, at once or later, exactly once."""
+
+
+class KeepsConnections(Protocol):
+    """What a connection needs of the factory that made it, `hit_factory.HitFactory`."""
+
+    on_request: OnRequest
+    clients: ClientAddresses
+    room: WaitingRoom
+    counters: HitCounters
+    draining: bool
+
+    def set_deadline(self, channel: HitChannel, seconds: float) -> None:
+        """Give a connection `seconds` from now, whatever it sends meanwhile."""
+
+    def forget(self, channel: HitChannel) -> None:
+        """Drop a connection that has ended."""
+
+    def date(self) -> bytes:
+        """Return the Date value of this second."""
 
 
 @implementer(INonQueuedRequestFactory)
@@ -178,6 +150,22 @@ class _Exchange:
         )
 
 
+class _WholeExchange:
+    """One request that was read whole, and its answer."""
+
+    __slots__ = ("_channel", "_closes")
+
+    def __init__(self, channel: HitChannel, closes: bool) -> None:
+        self._channel: HitChannel | None = channel
+        self._closes = closes
+
+    def answer(self, answer: Answer) -> None:
+        """Send the answer, unless the client is gone."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.answer_whole(answer, self._closes)
+
+
 class HitChannel(HTTPChannel):
     """One connection.
 
@@ -195,14 +183,17 @@ class HitChannel(HTTPChannel):
     refused = False
     busy = False
     line = b""
+    _reads_whole = True
+    _gone = False
     _clogged = False
     _send_some: Callable[[bytes], int | BaseException] | None = None
 
-    def __init__(self, hits: HitFactory, host: str) -> None:
+    def __init__(self, hits: KeepsConnections, host: str) -> None:
         super().__init__()
         self.hits = hits
         self.host = host
         self._peer = normal_peer(host)
+        self._early: list[bytes] = []
 
     def peer(self) -> str | None:
         """Return the address of the peer; None where the PROXY header told nonsense."""
@@ -219,6 +210,58 @@ class HitChannel(HTTPChannel):
         self.hits.set_deadline(self, HEADER_SECONDS)
         super().connectionMade()
         self.pause_if_full()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Read a plain GET that is whole; leave everything else to the parser, for good."""
+        if self._reads_whole:
+            if self.busy:
+                self._keep_for_later(data)
+                return
+            read = read_whole_get(data)
+            peer = self.peer()
+            if read is not None and peer is not None:
+                self._serve(peer, read)
+                return
+            self._reads_whole = False
+        super().dataReceived(data)
+
+    def answer_whole(self, answer: Answer, closes: bool) -> None:
+        """Answer a request that was read whole, unless the client is gone."""
+        if self._gone:
+            return
+        hits, self.busy = self.hits, False
+        close = closes or hits.draining
+        self.send(answer.render(hits.date(), close=close, with_body=True))
+        hits.set_deadline(self, KEEP_ALIVE_SECONDS)
+        if close:
+            self.loseConnection()
+            return
+        if self._early:
+            self._go_on()
+        self.pause_if_full()
+
+    def _serve(self, peer: str, read: WholeGet) -> None:
+        path, fields, closes = read
+        self.busy = True
+        hits = self.hits
+        client_ip = hits.clients.client(peer, fields.values(b"x-forwarded-for"))
+        hits.on_request(
+            HitRequest("GET", path, fields.first(b"host"), client_ip, fields),
+            _WholeExchange(self, closes).answer,
+        )
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """Keep what a client sends before it has its answer, and read no more until then."""
+        self._early.append(data)
+        self.transport.pauseProducing()
+
+    def _go_on(self) -> None:
+        """Give the parser what came early; it reads on where the client takes its answers."""
+        data, self._early = b"".join(self._early), []
+        self._reads_whole = False
+        if not self._clogged:
+            self.transport.resumeProducing()
+        super().dataReceived(data)
 
     def send(self, data: bytes) -> None:
         """Send an answer: at once where the socket takes it, else when it does.
@@ -299,93 +342,6 @@ class HitChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Forget the connection's clock."""
+        self._gone = True
         self.hits.forget(self)
         super().connectionLost(reason)
-
-
-class HitFactory(ServerFactory):
-    """Makes channels and ends those that overstay; `sweep` is called once a second.
-
-    `on_end` is told the peer of each connection that has ended.
-    """
-
-    noisy = False
-
-    def __init__(
-        self,
-        on_request: OnRequest,
-        monotonic: Callable[[], float],
-        *,
-        clients: ClientAddresses,
-        room: WaitingRoom,
-        counters: HitCounters,
-        on_end: Callable[[str], None] = lambda _host: None,
-    ) -> None:
-        self.on_request = on_request
-        self.clients = clients
-        self.room = room
-        self.counters = counters
-        self.draining = False
-        self._monotonic = monotonic
-        self._on_end = on_end
-        self._deadlines: dict[HitChannel, float] = {}
-        self._date_second = -1
-        self._date = b""
-        room.watch(self._room_has_changed)
-
-    def buildProtocol(self, addr: IAddress | None) -> HitChannel:  # noqa: N802
-        """Return the channel of a new connection."""
-        channel = HitChannel(self, getattr(addr, "host", ""))
-        channel.factory = self
-        return channel
-
-    def set_deadline(self, channel: HitChannel, seconds: float) -> None:
-        """Give a connection `seconds` from now, whatever it sends meanwhile."""
-        self._deadlines[channel] = self._monotonic() + seconds
-
-    def forget(self, channel: HitChannel) -> None:
-        """Drop a connection that has ended."""
-        self._deadlines.pop(channel, None)
-        self._on_end(channel.host)
-
-    def sweep(self) -> None:
-        """End every connection whose time is up; a request under way has some more."""
-        now = self._monotonic()
-        late = [
-            channel
-            for channel, deadline in self._deadlines.items()
-            if deadline + ANSWER_SECONDS * channel.busy <= now
-        ]
-        for channel in late:
-            self.counters.late_connections += 1
-            channel.transport.abortConnection()
-
-    def connections(self) -> int:
-        """Return how many connections are open."""
-        return len(self._deadlines)
-
-    def end_idle(self) -> None:
-        """Close every connection without a request under way; the others close once answered."""
-        self.draining = True
-        for channel in [c for c in self._deadlines if not c.busy]:
-            channel.transport.loseConnection()
-
-    def end_all(self) -> None:
-        """Cut every connection."""
-        for channel in list(self._deadlines):
-            channel.transport.abortConnection()
-
-    def date(self) -> bytes:
-        """Return the Date value of this second."""
-        second = int(time.time())
-        if second != self._date_second:
-            self._date_second = second
-            self._date = formatdate(second, usegmt=True).encode("ascii")
-        return self._date
-
-    def _room_has_changed(self) -> None:
-        for channel in list(self._deadlines):
-            if self.room.full:
-                channel.pause_if_full()
-            else:
-                channel.read_on()

@@ -37,8 +37,9 @@ from openclick.option_kinds import HostPort
 from openclick.settings import SidecarSettings
 from openclick.systemd import InheritedSocket
 from openclick_sidecar.admission import Admission
-from openclick_sidecar.channel import HitChannel, HitFactory
+from openclick_sidecar.channel import HitChannel
 from openclick_sidecar.client_address import normal_peer
+from openclick_sidecar.hit_factory import HitFactory
 
 _BACKLOG = 1024
 HITS, TLS, PROXY, METRICS = "hits", "tls", "proxy", "metrics"

@@ -29,11 +29,11 @@ from openclick_sidecar import backlog, dispatcher, judging, renewals, retention,
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.api.service import Api
 from openclick_sidecar.bookkeeper import Bookkeeper
-from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.checks import DomainChecks
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
+from openclick_sidecar.hit_factory import HitFactory
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.https import Https
 from openclick_sidecar.judge import Judge

@@ -22,9 +22,9 @@ from openclick.names import BadName, host_of
 from openclick.tokens import BadToken, Kind, Token, UnknownKey
 from openclick_sidecar import answers, proof
 from openclick_sidecar.answers import Answer
-from openclick_sidecar.channel import HitRequest
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.destinations import location
+from openclick_sidecar.hit_request import HitRequest
 from openclick_sidecar.hits_of_a_turn import RecordsHits
 from openclick_sidecar.waiting_room import WaitingRoom
 

@@ -19,8 +19,8 @@ from openclick.keys import KeyDirectory, rotate_keys
 from openclick.tokens import Kind, Token
 from openclick_sidecar import answers
 from openclick_sidecar.answers import Answer
-from openclick_sidecar.channel import FieldMap, HitRequest
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_request import FieldMap, HitRequest
 from openclick_sidecar.site import TrackingSite
 from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock

@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 from openclick.hits import Hit
 from openclick.keys import KeyDirectory, rotate_keys
 from openclick.tokens import Kind, Token
-from openclick_sidecar.channel import HitChannel, HitFactory
+from openclick_sidecar.channel import HitChannel
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_factory import HitFactory
 from openclick_sidecar.site import TrackingSite
 from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock

@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 
 from openclick_sidecar import answers
 from openclick_sidecar.admission import Admission
-from openclick_sidecar.channel import HitFactory, HitRequest
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_factory import HitFactory
+from openclick_sidecar.hit_request import HitRequest
 from openclick_sidecar.listeners import Doorkeeper, ProxiedHits
 from openclick_sidecar.waiting_room import WaitingRoom
 from support.clock import Clock

@@ -14,8 +14,8 @@ from openclick.store import Store, open_store
 from openclick.tokens import KeyRing, Kind, Token
 from openclick_sidecar import answers, proof
 from openclick_sidecar.answers import Answer
-from openclick_sidecar.channel import FieldMap, HitRequest
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_request import FieldMap, HitRequest
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
 from openclick_sidecar.site import TrackingSite

@@ -18,9 +18,9 @@ from openclick.instants import now
 from openclick_sidecar import answers
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.certificate_shelf import CertificateShelf
-from openclick_sidecar.channel import HitFactory
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
+from openclick_sidecar.hit_factory import HitFactory
 from openclick_sidecar.listeners import Doorkeeper
 from openclick_sidecar.tls import TlsContexts
 from openclick_sidecar.waiting_room import WaitingRoom
