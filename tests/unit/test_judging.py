@@ -111,7 +111,9 @@ def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Regist
 
 def test_many_hits_go_in_steps(store: Store, docket: Docket, registry: Registry) -> None:
     """So that a long queue does not hold the registry's thread."""
-    put_hits(store, *(a_hit(number, user_agent=f"Reader {number}") for number in range(1, 2501)))
+    put_hits(
+        store, *(a_hit(number, user_agent=f"Reader {number} (Linux)") for number in range(1, 2501))
+    )
 
     steps = [docket.judge_up_to(registry, 2500) for _ in range(4)]
 
