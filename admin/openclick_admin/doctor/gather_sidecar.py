@@ -10,11 +10,10 @@ from openclick.api_settings import ApiSettings
 from openclick.option_kinds import HostPort
 from openclick.settings import Config, SidecarSettings
 from openclick_admin.doctor.facts import Answer, PortFacts, SidecarFacts
-from openclick_admin.doctor.http_look import NoAnswer, Page, get, look_at_certificate
+from openclick_admin.doctor.http_look import NoAnswer, Page, get, look_at_certificate, near
 from openclick_admin.doctor.port_holder import holder_of
 from openclick_sidecar.answers import ROOT
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 _VERSION = re.compile(r'openclick_sidecar_info\{version="([^"]*)"\}')
 
 
@@ -24,8 +23,8 @@ def look_at_sidecar(config: Config, tls_name: str) -> SidecarFacts:
     found = SidecarFacts(ports)
     for address in config.sidecar.metrics_listen:
         try:
-            ready = get(_near(address), str(address), "/readyz")
-            numbers = get(_near(address), str(address), "/metrics")
+            ready = get(near(address), str(address), "/readyz")
+            numbers = get(near(address), str(address), "/metrics")
         except NoAnswer:
             continue
         return _told(found, ready, numbers.body.decode("utf-8", "replace"))
@@ -68,7 +67,7 @@ def _api_ports(settings: ApiSettings) -> Iterator[PortFacts]:
 def _asked_api(address: HostPort) -> PortFacts:
     """Ask who we are, without a key: ours says that one is needed."""
     try:
-        page = get(_near(address), str(address), "/v1/whoami")
+        page = get(near(address), str(address), "/v1/whoami")
     except NoAnswer as error:
         return _port("api.listen", address, Answer.NOTHING, str(error))
     if page.status == 401 and page.server == "openclick":
@@ -80,7 +79,7 @@ def _asked(setting: str, address: HostPort, hail: bytes = b"") -> PortFacts:
     is_status = setting == "sidecar.metrics_listen"
     path, wanted = ("/healthz", b"ok\n") if is_status else ("/", ROOT.body)
     try:
-        page = get(_near(address), str(address), path, hail=hail)
+        page = get(near(address), str(address), path, hail=hail)
     except NoAnswer as error:
         # Who is no trusted proxy is hung up on, and so is this command.
         hung_up = bool(hail) and "refused" not in str(error)
@@ -95,7 +94,7 @@ def _asked(setting: str, address: HostPort, hail: bytes = b"") -> PortFacts:
 def _shaken(setting: str, address: HostPort, name: str) -> PortFacts:
     """See that a port speaks TLS; a hello for a name without a certificate is refused by us too."""
     try:
-        look_at_certificate(_near(address), name or "openclick.invalid")
+        look_at_certificate(near(address), name or "openclick.invalid")
     except NoAnswer as error:
         refused_hello = str(error).startswith("TLS: ") and "WRONG_VERSION" not in str(error)
         answer = Answer.OURS if refused_hello else Answer.NOTHING
@@ -108,8 +107,3 @@ def _shaken(setting: str, address: HostPort, name: str) -> PortFacts:
 def _port(setting: str, address: HostPort, answer: Answer, detail: str = "") -> PortFacts:
     holder = "" if answer is Answer.OURS else holder_of(address.port)
     return PortFacts(setting, str(address), answer, detail, holder)
-
-
-def _near(address: HostPort) -> HostPort:
-    """Return where an address is reached from this machine."""
-    return HostPort(_ANY.get(address.host, address.host), address.port)
