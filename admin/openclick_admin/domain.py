@@ -125,7 +125,7 @@ def add(
 @json_option
 @pass_admin
 def show(admin: Admin, name: str, as_json: bool) -> None:
-    """Show one domain: its defaults, its DNS record, and where its verification stands."""
+    """Show one domain: its defaults, its DNS record, its certificate, and how checks went."""
     with admin.registry() as registry:
         domain = _asked(name, lambda: find_domain(registry.domains, name))
         _print(admin, registry, domain, as_json)
@@ -138,8 +138,14 @@ def list_domains(admin: Admin, as_json: bool) -> None:
     """List the added domains."""
     with admin.registry() as registry:
         domains = registry.domains.many_domains()
+        certificates = {each.name: each for each in registry.certificates.many_certificates()}
     if as_json:
-        print_json([domain_as_json(domain, admin.named_config) for domain in domains])
+        print_json(
+            [
+                domain_as_json(domain, admin.named_config, certificates.get(domain.tracking_domain))
+                for domain in domains
+            ]
+        )
         return
     print_domains(domains, admin.config)
 
@@ -257,13 +263,15 @@ def _asked(name: str, request: Callable[[], SendingDomain]) -> SendingDomain:
 
 
 def _print(admin: Admin, registry: Registry, domain: SendingDomain, as_json: bool) -> None:
+    seen = registry.certificates.many_certificates()
+    certificate = next((each for each in seen if each.name == domain.tracking_domain), None)
     if as_json:
-        print_json(domain_as_json(domain, admin.named_config))
+        print_json(domain_as_json(domain, admin.named_config, certificate))
         return
     old = [
         name
         for name in registry.domains.tracking_names()
         if name.sending_domain == domain.name and name.name != domain.tracking_domain
     ]
-    print_domain(domain, old, admin.config)
+    print_domain(domain, certificate, old, admin.config)
     print_records(domain, admin.public_name, admin.config_path)

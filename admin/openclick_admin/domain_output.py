@@ -9,13 +9,20 @@ import click
 
 from openclick.dns_records import DnsRecord, tracking_records
 from openclick.domains import SendingDomain, TrackingName, TrackingStatus, VerificationFailure
-from openclick.instants import Instant, iso
+from openclick.instants import Instant, iso, now
 from openclick.public_name import PublicName
 from openclick.settings import Config
+from openclick.tracking_certificates import TrackingCertificate
+from openclick_admin.certificate_output import certificate_as_json, in_short
 from openclick_admin.output import print_fields, print_json, print_table
 
 
-def print_domain(domain: SendingDomain, old: Sequence[TrackingName], config: Config) -> None:
+def print_domain(
+    domain: SendingDomain,
+    certificate: TrackingCertificate | None,
+    old: Sequence[TrackingName],
+    config: Config,
+) -> None:
     """Print one domain; `old` are its names of before."""
     print_fields(
         [
@@ -27,6 +34,7 @@ def print_domain(domain: SendingDomain, old: Sequence[TrackingName], config: Con
             ("verification", domain.verification.value),
             ("status", _status(domain)),
             ("last checked", _instant(domain.checked_at)),
+            *in_short(certificate, now()),
             *(("former name", f"{name.name}: {_pointing(name)}") for name in old),
         ]
     )
@@ -72,7 +80,9 @@ def print_names(names: Sequence[TrackingName], *, as_json: bool) -> None:
     )
 
 
-def as_json(domain: SendingDomain, config: Config) -> dict[str, Any]:
+def as_json(
+    domain: SendingDomain, config: Config, certificate: TrackingCertificate | None
+) -> dict[str, Any]:
     """Return a domain as programs see it: Anypost's shape, and what is ours beside it."""
     return {
         "id": domain.domain_id,
@@ -100,6 +110,7 @@ def as_json(domain: SendingDomain, config: Config) -> dict[str, Any]:
             "checked_at": _iso_or_none(domain.checked_at),
             "verification_failure": domain.failure
             and {"code": domain.failure.code, "message": domain.failure.message},
+            "certificate": certificate and certificate_as_json(certificate),
         },
     }
 

@@ -325,6 +325,7 @@ def test_domain_add_says_what_to_publish(ready: Run) -> None:
         "verification       full\n"
         "status             pending: publish the record below, and the sidecar will find it\n"
         "last checked       never\n"
+        "certificate        none\n"
         "\n"
         "The DNS record to publish, as a line of a zone file:\n"
         "\n"
@@ -370,6 +371,7 @@ def test_domain_as_json(ready: Run) -> None:
         "verified_at": None,
         "checked_at": None,
         "verification_failure": None,
+        "certificate": None,
     } == added["tracking"]
 
 
