@@ -5,14 +5,14 @@ Called by `page`.  Pure.  A list is as long as there is room, and tells how much
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from openclick import __version__
 from openclick.events import EventType
 from openclick.ids import format_email_id
 from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat, RecentEvent, WebhookFigures
-from openclick.webhooks import WebhookStatus
+from openclick.webhooks import WebhookStatus, origin_of
 from openclick.work_times import WorkTimes
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.lists import (
@@ -81,7 +81,7 @@ def _webhook(webhook: WebhookFigures, now: Instant) -> list[object]:
         [
             tag("b", clip(webhook.name or webhook.webhook_id, MOST_LABEL)),
             " ",
-            tag("span", clip(_origin(webhook.url), MOST_LABEL), class_="mono"),
+            tag("span", clip(origin_of(webhook.url), MOST_LABEL), class_="mono"),
         ],
         tag("span", pill, class_=f"pill {style}"),
         [percent(webhook.accepted, webhook.attempts), " of ", data(webhook.attempts)],
@@ -89,12 +89,6 @@ def _webhook(webhook: WebhookFigures, now: Instant) -> list[object]:
         waiting,
         ended,
     ]
-
-
-def _origin(url: str) -> str:
-    """Return where a webhook is; what follows the host may be a secret."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def form(name: str) -> Markup:
