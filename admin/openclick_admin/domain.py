@@ -33,7 +33,7 @@ from openclick_admin.domain_output import (
 from openclick_admin.names import name_parameter
 from openclick_admin.output import json_option, print_json
 
-_INTERRUPTED = 130
+EX_INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 _HELP_WITH = {
@@ -225,7 +225,7 @@ def _checked(admin: Admin, domain: SendingDomain, seconds: float) -> Verificatio
     except KeyboardInterrupt:
         text = f"the sidecar goes on checking by itself; see: openclick domain show {domain.name}"
         click.echo(f"openclick: {text}", err=True)
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(EX_INTERRUPTED) from None
 
 
 def _print_anew(admin: Admin, name: str, as_json: bool) -> SendingDomain:
