@@ -1,7 +1,8 @@
 """Runs docs/tutorial.md word for word on what looks like a fresh machine of the admin's.
 
 Started by tests/functional/test_tutorial.py in mount, network and process namespaces of its own, as
-root; prints one JSON list of what each command did, and last the sidecar's log. In them /etc, /var
+root; prints one JSON list of what each command did, and last what the doctor finds and the
+sidecar's log. In them /etc, /var
 and /usr/local are overlays, so nothing of the machine changes; Postfix is the system's own with
 Debian's stock master.cf, chrooted services included, and hands its mail to a sink. Stand-ins: `apt`
 copies the packages from the checkout and does what their maintainer scripts do, `systemctl` starts
@@ -120,6 +121,7 @@ def main() -> None:
             if step.command.startswith("openclick domain add"):
                 publish_soon(dns)
             told.append(run(step.command))
+        told.append(run("openclick doctor"))
         told.append(run("cat /run/openclick-sidecar.log"))
         subprocess.run(["postfix", "stop"], capture_output=True, check=False)
     print(json.dumps([asdict(done) for done in told]))
