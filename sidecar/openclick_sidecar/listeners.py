@@ -114,8 +114,7 @@ class _Entrance:
 class Listeners:
     """The ports of one sidecar.
 
-    `tls` makes the server's side of TLS connections (IOpenSSLServerConnectionCreator).  `listening`
-    names each entrance with its address, and who said so: "systemd" or "settings".
+    `tls` makes the server's side of TLS connections (IOpenSSLServerConnectionCreator).
     """
 
     reactor: Any
@@ -127,8 +126,9 @@ class Listeners:
 
     def __post_init__(self) -> None:
         self.ports: list[Any] = []
-        self.listening: tuple[tuple[str, str, str], ...] = ()
         self.speaks_tls = False
+        self.listening: tuple[tuple[str, str, str], ...] = ()
+        """Each entrance with its address, and who said so: "systemd" or "settings"."""
 
     def open_all(self, settings: SidecarSettings, inherited: Sequence[InheritedSocket]) -> str:
         """Listen wherever it is asked for; return the addresses, for the log.

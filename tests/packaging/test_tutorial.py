@@ -185,6 +185,14 @@ def test_the_journal_has_each_lines_level(told: Told) -> None:
     assert [text.split(" ")[:2] for text in mail] == [["openclick-milter", "info"]] * 2
 
 
+def test_the_hardened_sidecar_asks_postfix_for_its_name(told: Told) -> None:
+    """As the command does, so that both mean the same record."""
+    said = [entry["MESSAGE"] for entry in told.journal if "point to" in entry["MESSAGE"]]
+
+    assert said != []
+    assert all('name=mail.example.com source="Postfix\'s myhostname"' in text for text in said)
+
+
 def test_syslog_has_them_beside_postfixs_own(told: Told) -> None:
     """With `log.target = "syslog"`: facility mail, by the daemon's name, with the level."""
     lines = [entry for entry in told.syslog if entry.get("SYSLOG_FACILITY") == "2"]
