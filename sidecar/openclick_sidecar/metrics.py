@@ -39,8 +39,8 @@ Sample = tuple[Mapping[str, object], float]
 class Readings:
     """All numbers of one moment.
 
-    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule; `now` is when
-    `backlog` was read.
+    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `listening` by
+    entrance, address and source; `now` is when `backlog` was read.
     """
 
     started_at_seconds: float
@@ -51,6 +51,7 @@ class Readings:
     bad_requests: int = 0
     late_connections: int = 0
     connections: int = 0
+    listening: Sequence[tuple[str, str, str]] = ()
     hits: Mapping[str, int] = field(default_factory=dict)
     hits_waiting: int = 0
     reading_pauses: int = 0
@@ -144,6 +145,13 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     yield (
         *("refused_hellos_total", "counter", "TLS connections for which there was no certificate."),
         _by("reason", now.refused_hellos),
+    )
+    yield (
+        *("listening", "gauge", "1 for each address at which it listens."),
+        [
+            ({"entrance": entrance, "address": address, "source": source}, 1)
+            for entrance, address, source in now.listening
+        ],
     )
     yield "connections", "gauge", "Connections of readers that are open.", _one(now.connections)
     yield (

@@ -292,6 +292,7 @@ class Sidecar:
             bad_requests=self._counters.bad_requests,
             late_connections=self._counters.late_connections,
             connections=self._admission.open,
+            listening=self._listeners.listening,
             hits={
                 "recorded": self._keeper.stored,
                 "journaled": self._keeper.journaled,
