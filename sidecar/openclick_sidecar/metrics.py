@@ -39,8 +39,8 @@ Sample = tuple[Mapping[str, object], float]
 class Readings:
     """All numbers of one moment.
 
-    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule; `now` is when
-    `backlog` was read.
+    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `unreadable_rows` by
+    what was damaged; `now` is when `backlog` was read.
     """
 
     started_at_seconds: float
@@ -55,6 +55,7 @@ class Readings:
     hits_waiting: int = 0
     reading_pauses: int = 0
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unreadable_rows: Mapping[str, int] = field(default_factory=dict)
     webhook_attempts: Mapping[str, int] = field(default_factory=dict)
     backlog: Sequence[Backlog] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)
@@ -166,6 +167,10 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
             ({"visitor": visitor, "rule": rule}, count)
             for (visitor, rule), count in sorted(now.verdicts.items())
         ],
+    )
+    yield (
+        *("unreadable_rows_total", "counter", "Rows of the store that were not as written."),
+        _by("what", now.unreadable_rows),
     )
 
 

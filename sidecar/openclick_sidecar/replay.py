@@ -2,8 +2,9 @@
 
 Called by `keeper` between batches.  Promises: how far a file has been read is committed with the
 rows it gave, so that a crash neither doubles nor loses any; a file is removed when all of it is in
-the store, and only then forgotten there; a hit keeps its hit_id.  Limits: a line that is not what
-was written costs its own hit, which is counted and said.
+the store, and only then forgotten there; a hit keeps its hit_id; `first_at`, which the judge reads
+in its own thread, passes a hit only when that is in the store.  Limits: a line that is not what was
+written costs its own hit, which is counted and said; for a file that cannot be read nobody waits.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openclick.instants import Instant
 from openclick.logs import line
 from openclick.store import HitLog, StoreFault
-from openclick_sidecar.journal import Journal, Page, read_page
+from openclick_sidecar.journal import Journal, Page, first_instant, read_page
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,16 @@ _STEP_HITS = 256
 
 @dataclass
 class Replay:
-    """The journal's way back; `replayed` and `unreadable` count hits since the start."""
+    """The journal's way back; `replayed` and `unreadable` count hits since the start.
+
+    `first_at` is the instant of the first hit that is still in the journal, or shortly before it;
+    None where there is none that will be taken back.
+    """
 
     journal: Journal
     replayed: int = 0
     unreadable: int = 0
+    first_at: Instant | None = None
     _files: deque[Path] = field(default_factory=deque)
     _offset: int | None = None
 
@@ -36,6 +43,13 @@ class Replay:
         """Look for files; those that the store took in already do not come again."""
         self._files = deque(self.journal.files())
         self._offset = None
+        instants = map(first_instant, self._files)
+        self.first_at = next((at for at in instants if at is not None), None)
+
+    def note(self) -> None:
+        """Note that there are hits in the journal now."""
+        if self.first_at is None:
+            self.look()  # there may be older files, of another process
 
     @property
     def pending(self) -> bool:
@@ -70,6 +84,8 @@ class Replay:
             self.unreadable += page.unreadable
         if page.unreadable:
             log.error(line("journal", "damaged, hits lost", file=path, hits=page.unreadable))
+        if page.hits:
+            self.first_at = page.hits[-1].received_at
         if page.last:
             self.journal.remove(path)
             hit_log.forget_journal(path.name)
@@ -77,3 +93,5 @@ class Replay:
     def _next(self) -> None:
         self._files.popleft()
         self._offset = None
+        if not self._files:
+            self.first_at = None
