@@ -26,30 +26,34 @@ _STEP_HITS = 256
 
 @dataclass
 class Replay:
-    """The journal's way back; `replayed` and `unreadable` count hits since the start.
-
-    `first_at` is the instant of the first hit that is still in the journal, or shortly before it;
-    None where there is none that will be taken back.
-    """
+    """The journal's way back; `replayed` and `unreadable` count hits since the start."""
 
     journal: Journal
     replayed: int = 0
     unreadable: int = 0
-    first_at: Instant | None = None
     _files: deque[Path] = field(default_factory=deque)
     _offset: int | None = None
+    _reached: dict[Path, Instant] = field(default_factory=dict)  # replaced, never changed
 
     def look(self) -> None:
         """Look for files; those that the store took in already do not come again."""
         self._files = deque(self.journal.files())
         self._offset = None
-        instants = map(first_instant, self._files)
-        self.first_at = next((at for at in instants if at is not None), None)
+        instants = {path: first_instant(path) for path in self._files}
+        self._reached = {path: at for path, at in instants.items() if at is not None}
 
     def note(self) -> None:
         """Note that there are hits in the journal now."""
-        if self.first_at is None:
+        if not self._reached:
             self.look()  # there may be older files, of another process
+
+    @property
+    def first_at(self) -> Instant | None:
+        """The instant of the first hit that is still in the journal, or shortly before it.
+
+        None where there is none that will be taken back.  For any thread.
+        """
+        return min(self._reached.values(), default=None)
 
     @property
     def pending(self) -> bool:
@@ -85,13 +89,12 @@ class Replay:
         if page.unreadable:
             log.error(line("journal", "damaged, hits lost", file=path, hits=page.unreadable))
         if page.hits:
-            self.first_at = page.hits[-1].received_at
+            self._reached = {**self._reached, path: page.hits[-1].received_at}
         if page.last:
             self.journal.remove(path)
             hit_log.forget_journal(path.name)
 
     def _next(self) -> None:
-        self._files.popleft()
+        done = self._files.popleft()
+        self._reached = {path: at for path, at in self._reached.items() if path != done}
         self._offset = None
-        if not self._files:
-            self.first_at = None
