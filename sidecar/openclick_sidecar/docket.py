@@ -3,8 +3,8 @@
 Called by `judging`, in the bookkeeper's thread.  Promises: a hit counts once, whatever file stands
 in its place by now; a row that cannot be read costs itself, is counted and said; where messages.db
 cannot be read hits wait rather than losing their messages' data, and where a message's row alone
-cannot be read it is as if it were gone; a click waits while the rest of its burst may still be in
-the journal.
+cannot be read it is as if it were gone; a click waits while the rest of its burst may not be stored
+yet.
 
 Limits: what leaves the journal more than a second or so after a click, because its file could not
 be read say, makes no burst of that click any more.
@@ -64,17 +64,17 @@ class Docket:
         judge: Judge,
         now: Callable[[], Instant],
         on_corrupt_hits: Callable[[StoreCorrupt], None],
-        first_in_journal: Callable[[], Instant | None] = lambda: None,
+        first_unstored_at: Callable[[], Instant | None] = lambda: None,
     ) -> None:
         """`on_corrupt_hits` is told, in this thread, of a hits.db that cannot be read.
 
-        `first_in_journal` returns the instant of the first hit that waits in the journal.
+        `first_unstored_at` returns the instant of the first hit that is not in hits.db yet.
         """
         self._store = store
         self._on_corrupt_hits = on_corrupt_hits
         self._judge = judge
         self._now = now
-        self._first_in_journal = first_in_journal
+        self._first_unstored_at = first_unstored_at
         self._hits: HitReader | None = None
         self._messages: MessageReader | None = None
         self.tally = VerdictTally()
@@ -95,8 +95,8 @@ class Docket:
         return self._guarded(lambda: self._judge_up_to(registry, position))
 
     def _judge_up_to(self, registry: Registry, position: int) -> int:
-        # Asked for before the file is read: what has left the journal by then stands there.
-        waiting_at = self._first_in_journal()
+        # Asked for before the file is read: what is stored by then stands there.
+        waiting_at = self._first_unstored_at()
         hits = self._hit_reader()
         cursor = registry.events.judge_cursor()
         # Another file, or an older one put back: start over, and skip what is judged.
@@ -192,7 +192,7 @@ def _clicks(page: HitPage) -> list[Click]:
 
 
 def _without_waiting(page: HitPage, waiting_at: Instant | None) -> HitPage:
-    """Return the rows before the first click whose burst may reach into the journal."""
+    """Return the rows before the first click whose burst may reach into what is not stored."""
     if waiting_at is None:
         return page
     for place, hit in page.hits:

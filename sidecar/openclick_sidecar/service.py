@@ -228,7 +228,7 @@ class Sidecar:
             judge,
             now,
             self._recorder.distrust,
-            first_in_journal=lambda: self._keeper.replay.first_at,
+            first_unstored_at=lambda: self._recorder.first_unstored_at,
         )
 
     def _judge_service(self) -> judging.Judging:

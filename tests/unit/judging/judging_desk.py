@@ -83,7 +83,7 @@ class Desk:
         self,
         directory: Path,
         strangers_first: int = 0,
-        first_in_journal: Callable[[], Instant | None] = lambda: None,
+        first_unstored_at: Callable[[], Instant | None] = lambda: None,
     ) -> None:
         """Let the hits of so many strangers stand in hits.db before those of the test."""
         self.store: Store = open_store(f"sqlite:{directory}")
@@ -92,7 +92,7 @@ class Desk:
             Judge(packaged_rules()),
             lambda: NOW,
             lambda _fault: None,
-            first_in_journal,
+            first_unstored_at,
         )
         self.clock = Clock()
         self.bookkeeper = InThisThread(self.store, None)

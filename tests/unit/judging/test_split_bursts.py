@@ -28,7 +28,7 @@ class Split:
 
     def __init__(self, directory: Path) -> None:
         self.clock = Clock()
-        self.desk = Desk(directory, first_in_journal=lambda: self.keeper.replay.first_at)
+        self.desk = Desk(directory, first_unstored_at=lambda: self.keeper.replay.first_at)
         self.keeper = self.make_keeper()
 
     def make_keeper(self) -> HitKeeper:
