@@ -40,7 +40,8 @@ class Readings:
     """All numbers of one moment.
 
     `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `listening` by
-    entrance, address and source; `now` is when `backlog` was read.
+    entrance, address and source, `unreadable_rows` by what was damaged; `now` is when `backlog` was
+    read.
     """
 
     started_at_seconds: float
@@ -56,6 +57,7 @@ class Readings:
     hits_waiting: int = 0
     reading_pauses: int = 0
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unreadable_rows: Mapping[str, int] = field(default_factory=dict)
     webhook_attempts: Mapping[str, int] = field(default_factory=dict)
     backlog: Sequence[Backlog] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)
@@ -174,6 +176,10 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
             ({"visitor": visitor, "rule": rule}, count)
             for (visitor, rule), count in sorted(now.verdicts.items())
         ],
+    )
+    yield (
+        *("unreadable_rows_total", "counter", "Rows of the store that were not as written."),
+        _by("what", now.unreadable_rows),
     )
 
 

@@ -35,6 +35,7 @@ FULL = Readings(
     hits_waiting=9,
     reading_pauses=10,
     verdicts={("person", "no-rule"): 11},
+    unreadable_rows={"hit": 12},
     webhook_attempts={"accepted": 13, "tls": 1},
     backlog=(
         Backlog("wh_1", WebhookStatus.CIRCUIT_DISABLED, 14, 1_763_937_590 * SECOND),
@@ -80,6 +81,7 @@ def test_each_reading_is_a_sample() -> None:
         "openclick_sidecar_hits_waiting 9",
         "openclick_sidecar_reading_pauses_total 10",
         'openclick_sidecar_verdicts_total{rule="no-rule",visitor="person"} 11',
+        'openclick_sidecar_unreadable_rows_total{what="hit"} 12',
         'openclick_sidecar_webhook_attempts_total{outcome="tls"} 1',
         'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_1"} 15',
         'openclick_sidecar_webhook_oldest_event_seconds{webhook="wh_2"} 0',
