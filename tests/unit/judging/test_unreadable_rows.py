@@ -88,13 +88,13 @@ def test_a_user_agent_that_is_no_text(desk: Desk) -> None:
     """What is left of it decides, and stands in the event."""
     desk.put(1, 2)
     spoil(desk.store, "user_agent = CAST('curl/8.1 ' || x'ff' AS TEXT)")
-    spoil(desk.store, "user_agent = CAST('Reader ' || x'ff' AS TEXT)", where="position = 1")
+    spoil(desk.store, "user_agent = CAST('Reader (Linux) ' || x'ff' AS TEXT)", where="position = 1")
 
     desk.judge()
 
     logged = desk.with_registry(lambda registry: registry.events.many_after(0, 10))
     agents = [json.loads(entry.event.body)["data"]["tracking"]["user_agent"] for entry in logged]
-    assert ["Reader �"] == agents
+    assert ["Reader (Linux) �"] == agents
     assert ["no-rule", "http-library"] == desk.rules()
 
 
