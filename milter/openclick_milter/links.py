@@ -60,12 +60,16 @@ _TAG = _TAG_OPEN + rb"(?>[^\t\n\f\r />]*)" + _REST_OF_TAG
 _LONE = rb"<(?![A-Za-z/!?])|</>"
 
 # A complete `a` or `area` start tag; the groups are the three forms of its first href's value.
+# Behind the attributes before it stands that href, perhaps without a value, or the tag's end: where
+# the step of 50 ends at another attribute, an href may still follow, and the tag needs a look.
 _HREF = _any_case("href")
+_HREF_AHEAD = _BETWEEN + _HREF + rb"[\t\n\f\r />=]"
 _LINK = (
     rb"<[aA](?:[rR][eE][aA])?(?=" + _NAME_END + rb")"
-    rb"(?>(?:(?!" + _BETWEEN + _HREF + rb"[\t\n\f\r />=])" + _ATTRIBUTE + rb"){0,50})"
-    rb"(?>(?:" + _BETWEEN + _HREF + _SPACE + rb"*=" + _SPACE + rb"*"
-    rb"(?>\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*)))?)" + _REST_OF_TAG
+    rb"(?>(?:(?!" + _HREF_AHEAD + rb")" + _ATTRIBUTE + rb"){0,50})"
+    rb"(?>" + _BETWEEN + _HREF + _SPACE + rb"*=" + _SPACE + rb"*"
+    rb"(?>\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*))"
+    rb"|(?=" + _BETWEEN + rb">|" + _HREF_AHEAD + rb"))" + _REST_OF_TAG
 )
 
 

@@ -74,6 +74,27 @@ def test_start_tag(html: bytes, expected: list[bytes]) -> None:
     assert expected == hrefs(html)
 
 
+@pytest.mark.parametrize("attribute", [b" x=y", b' x="y"', b" x='y'", b" x", b"/x"])
+@pytest.mark.parametrize("href", [b" href=x", b' HREF="x"', b" href = 'x' href=z"])
+def test_href_behind_any_number_of_attributes(attribute: bytes, href: bytes) -> None:
+    """No step of the pattern swallows an href, wherever one step ends and the next begins."""
+    missed = [
+        number
+        for number in range(220)
+        if hrefs(b"<a" + attribute * number + href + b" " + attribute * 3 + b">") != [b"x"]
+    ]
+
+    assert missed == []
+
+
+@pytest.mark.parametrize("number", [0, 49, 50, 51, 99, 100, 101])
+def test_href_without_a_value_behind_many_attributes(number: int) -> None:
+    """The first href counts, so one behind it is no link."""
+    html = b"<a" + b" x=y" * number + b" href href=z>"
+
+    assert [] == [value for value in hrefs(html) if value]
+
+
 @pytest.mark.parametrize(
     ("html", "expected"),
     [
@@ -324,11 +345,23 @@ PIECES = """
 """
 FRAGMENTS = st.sampled_from(PIECES.split())
 SPACES = st.sampled_from([" ", " ", "\n", "\t", "\f", "\0", "\v", "<a\nhref=1>"])
+# Attributes by the dozen: the pattern takes a tag in steps, and one that ends must hide no href.
+RUNS = st.builds(
+    str.__mul__, st.sampled_from([" x=y", ' x="y"', " x", "/x", " x='>'"]), st.integers(0, 160)
+)
+LONG_TAGS = st.tuples(
+    st.sampled_from(["<a", "<area", "<p"]),
+    RUNS,
+    st.sampled_from(["", " href", " href=x", " href='y'", ' HREF="z"', " href=>"]),
+    RUNS,
+    st.sampled_from([">", "/>", ""]),
+).map("".join)
 DOCUMENTS = st.lists(st.one_of(FRAGMENTS, SPACES), max_size=40).map("".join)
+LONG_DOCUMENTS = st.lists(st.one_of(LONG_TAGS, FRAGMENTS, SPACES), max_size=8).map("".join)
 
 
 @settings(max_examples=500, deadline=None)
-@given(DOCUMENTS)
+@given(st.one_of(DOCUMENTS, LONG_DOCUMENTS))
 def test_agrees_with_the_tokenizer(document: str) -> None:
     """On any jumble of tags, quotes and comments: no link missed, none extra, same `</body>`."""
     html = document.encode("latin-1")
