@@ -242,7 +242,7 @@ class Submission:
 
     def _maybe_ring(self) -> KeyRing | None:
         try:
-            return self.world.keys.ring()
+            return self.world.keys.sealing_ring()
         except KeyFault:
             return None
 
@@ -259,7 +259,7 @@ class Submission:
                 raise DeadlineExceeded(f"not done within {seconds:g} s")
 
         minter = TokenMinter(
-            self.world.keys.ring(),
+            self.world.keys.sealing_ring(),
             self.world.config.links,
             draft.tracking_domain,
             draft.email_id,

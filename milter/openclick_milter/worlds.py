@@ -57,7 +57,7 @@ class Worlds:
         """Start the recorder, and say what keeps mail from being tracked, before one is sent."""
         self._world.recorder.start()
         try:
-            self._world.keys.ring()
+            self._world.keys.sealing_ring()
         except KeyFault as fault:
             log.error(line("keys", f"{fault}; mail passes untouched until there is one"))
         try:
@@ -87,9 +87,9 @@ class Worlds:
             return
         keys = KeyDirectory(config.keys.directory, time.monotonic)
         try:
-            keys.ring()
+            keys.sealing_ring()
         except KeyFault as fault:
-            if self._world.keys.holds_keys():
+            if self._world.keys.may_seal():
                 log.error(line("keys", f"{fault}; keys and settings stay as they were"))
                 return
             log.error(line("keys", f"{fault}; mail passes untouched until there is one"))

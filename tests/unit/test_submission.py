@@ -504,6 +504,20 @@ def test_no_key(milter: Milter) -> None:
     untouched(milter, "/nonexistent: cannot be listed: No such file or directory")
 
 
+@pytest.mark.parametrize(("damaged", "tracked"), [("000", False), ("001", True), ("002", False)])
+def test_damaged_key(milter: Milter, damaged: str, tracked: bool) -> None:
+    """The newest seals and ids derive from the oldest; one between them is not needed."""
+    for _ in range(2):
+        rotate_keys(str(milter.key_directory))
+    (milter.key_directory / f"{damaged}.v1.key").write_bytes(b"")
+    milter.change(keys=KeyDirectory(str(milter.key_directory), milter.clock.monotonic))
+
+    if tracked:
+        assert milter.send()[1].body is not None
+    else:
+        untouched(milter, f"{milter.key_directory}/{damaged}.v1.key: holds 0 bytes: need 64")
+
+
 def test_no_key_at_first(milter: Milter) -> None:
     """Once it is there mail is tracked, without a restart."""
     later = milter.directory / "later"
