@@ -30,7 +30,7 @@ from enum import Enum
 from openclick.logs import line
 from openclick.messages import Message, Outcome
 from openclick.store import MessageLog, Store, StoreCorrupt, StoreFault, StoreMoved
-from openclick_milter.housekeeping import BEAT_SECONDS, Housekeeping
+from openclick_milter.housekeeping import BEAT_SECONDS, SWEEP_AGAIN_SECONDS, Housekeeping
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,8 @@ class MessageRecorder:
         self._housekeeping = housekeeping
         self._monotonic = monotonic
         self._alive = alive
-        self._chores_at = float("-inf")
+        self._beat_at = float("-inf")
+        self._sweep_at = float("-inf")
         self._retired = False
         self._log: MessageLog | None = None
         self._rows: deque[Ticket] = deque()  # in the order in which they were handed over
@@ -157,16 +158,13 @@ class MessageRecorder:
             self._told_of_lying = False  # first: who adds a row from here on calls again
             while self._rows:
                 self._write_some()
-            if self._monotonic() >= self._chores_at and not ending:
-                self._chores_at = self._monotonic() + BEAT_SECONDS
-                if not self._retired:
-                    self._alive()
-                    self._do_chores()
+            if not ending:
+                self._do_chores()
         self._close()
 
     def _sleep(self) -> bool:
         """Wait until rows or chores are due; return whether this is the end."""
-        until = self._chores_at
+        until = min(self._beat_at, self._sweep_at)
         while True:
             try:
                 call = self._calls.get(timeout=max(0.0, until - self._monotonic()))
@@ -184,8 +182,22 @@ class MessageRecorder:
             self._write([Ticket(message) for message in corrections])
 
     def _do_chores(self) -> None:
+        """Beat and sweep, where either is due; a sweep that leaves something comes again soon."""
+        at = self._monotonic()
+        beats, sweeps = at >= self._beat_at, at >= self._sweep_at
+        if beats:
+            self._beat_at = at + BEAT_SECONDS
+        if sweeps:
+            self._sweep_at = at + BEAT_SECONDS
+        if self._retired or not (beats or sweeps):
+            return
+        if beats:
+            self._alive()
         try:
-            self._housekeeping.run(self._open())
+            if beats:
+                self._housekeeping.beat(self._open())
+            if sweeps and self._housekeeping.sweep(self._open()):
+                self._sweep_at = at + SWEEP_AGAIN_SECONDS
         except StoreFault as fault:
             log.warning(line("store", "heartbeat not written", reason=fault))
             self._close()

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from openclick.ids import new_email_id
+from openclick.instants import SECOND
 from openclick.messages import Message, Outcome
 from openclick.store import Store, open_store
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder, NotRecorded
 from support.processes import wait_until
-from unit.samples import EMAIL_ID, NOW, a_message
+from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 
 @pytest.fixture
@@ -255,6 +257,22 @@ def test_the_heart_beats(store: Store, recorder: MessageRecorder) -> None:
         heartbeat = reader.maybe_heartbeat()
     assert heartbeat is not None
     assert NOW == heartbeat.beat_at
+
+
+def test_a_sweep_keeps_up_with_any_rate_of_mail(store: Store, idle: MessageRecorder) -> None:
+    """While there is more to remove, the next step does not wait for the next heartbeat."""
+    old = NOW - 500 * 86_400 * SECOND
+    email_ids = [new_email_id(old, number.to_bytes(10, "big")) for number in range(1000)]
+    with closing(store.message_log()) as message_log:
+        message_log.record([a_message(email_id=one, created_at=old) for one in email_ids])
+        idle.start()
+        with closing(store.message_reader()) as reader:
+            wait_until(
+                lambda: not any(reader.maybe_message(one, COPY) for one in email_ids),
+                8,
+                "the end of the old rows",
+            )
+        idle.stop()
 
 
 def test_a_retired_recorder_leaves_checkpoints_to_its_successor(
