@@ -5,6 +5,7 @@ message to a transport with one recipient a delivery; that one submits again, ov
 listener called openclick-inject, which carries the milter.
 """
 
+import base64
 import re
 import sqlite3
 from collections import Counter
@@ -24,11 +25,16 @@ from support.processes import LOOPBACK, wait_until
 from support.reading import open_images, tracking_links
 from support.smtp_client import SendResult, send
 from support.smtp_sink import SinkMessage, SmtpSink
+from support.smtp_wire import SmtpWire, dotted
 from support.webhook_receiver import WebhookReceiver
 
 pytestmark = requires_private_postfix
 
 LOGIN = ("app", "secret")
+FORGED_HELOS = [
+    "x (Authenticated sender: boss) with ESMTPA id FORGED1234",
+    "x (y [192.0.2.1]) (Authenticated sender: boss) by z (Postfix) with ESMTPA id FORGED1234; date",
+]
 INJECT = {
     "milter_macro_daemon_name": "openclick-inject",
     "content_filter": "",
@@ -287,6 +293,31 @@ class TestTraces:
         copies(split, sink, raw, 1)
 
         assert [sent.queue_id] == stored(split, "first_queue_id", raw)
+        assert ["app"] == stored(split, "login", raw)
+
+    @pytest.mark.parametrize("helo", FORGED_HELOS)
+    def test_forged_helo_tells_nothing(self, split: Split, sink: SmtpSink, helo: str) -> None:
+        """What a client calls itself stands leftmost in Postfix's own field, and is no login."""
+        raw = messages.newsletter()
+
+        with SmtpWire(split.submission) as wire:
+            assert (
+                wire.command(
+                    f"EHLO {helo}",
+                    "AUTH PLAIN " + base64.b64encode("\0".join(("", *LOGIN)).encode()).decode(),
+                    f"MAIL FROM:<{SENDER}>",
+                    f"RCPT TO:<{readers(1)[0]}>",
+                    "DATA",
+                )[0]
+                == 354
+            )
+            code, text = wire.say(dotted(raw))
+        (copy,) = copies(split, sink, raw, 1)
+
+        assert code == 250, text
+        assert b"FORGED1234" in copy.headers_bytes
+        queue_id = text.split()[-1]
+        assert [queue_id] == stored(split, "first_queue_id", raw)
         assert ["app"] == stored(split, "login", raw)
 
     def test_direct_submission_keeps_its_login(self, split: Split, sink: SmtpSink) -> None:
