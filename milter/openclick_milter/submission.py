@@ -279,6 +279,8 @@ class Submission:
         self.world.recorder.record(row).wait(deadline - self.world.monotonic())
         self.world.counters.add("instrumented")
         self.world.counters.add("links", sum(link.tracked for link in row.links))
+        if planned.left_parts:
+            self.world.counters.add("parts_left", len(planned.left_parts))
         _log_instrumented(row, planned)
         return body
 
@@ -331,6 +333,7 @@ def _log_instrumented(row: Message, result: Plan) -> None:
             links=sum(link.tracked for link in row.links),
             left=sum(not link.tracked for link in row.links),
             image=result.image.placed,
+            parts_left="; ".join(reason for _, reason in result.left_parts) or None,
             email_id=format_email_id(row.email_id),
             domain=row.sending_domain,
         )

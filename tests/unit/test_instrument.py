@@ -394,6 +394,57 @@ def test_part_that_is_left(part: bytes) -> None:
     assert [2] == [link.part for link in result.links]
 
 
+QP_HEADER = b"Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+UNREADABLE_PARTS = [
+    (b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n!!", Reason.BAD_BASE64),
+    (
+        b"Content-Type: text/html\r\nContent-Transfer-Encoding: 8bit+\r\n\r\n" + PAGE,
+        Reason.UNKNOWN_ENCODING,
+    ),
+    (QP_HEADER + PAGE + b"<p>a=zz</p>", Reason.BAD_QUOTED_PRINTABLE),
+    (QP_HEADER + b"<p>a=zz</p>", Reason.BAD_QUOTED_PRINTABLE),
+    (b"Content-Type: text/html; charset=utf-16\r\n\r\n" + PAGE, Reason.UNSAFE_CHARSET),
+]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("part", "reason"), UNREADABLE_PARTS)
+def test_part_that_cannot_be_read(part: bytes, reason: Reason, first: bool) -> None:
+    """It stays byte for byte, with its reason; the HTML beside it is instrumented in full."""
+    page = b"Content-Type: text/html\r\n\r\n" + PAGE
+    body = b"--b\r\n%b\r\n--b\r\n%b\r\n--b--\r\n" % ((part, page) if first else (page, part))
+
+    result = done([("Content-Type", "multipart/mixed; boundary=b")], body)
+
+    unreadable, readable = (1, 2) if first else (2, 1)
+    assert b"--b\r\n%b\r\n--b" % part in result.body
+    assert ((unreadable, reason),) == result.left_parts
+    assert [(0, readable, True)] == [(x.link_index, x.part, x.tracked) for x in result.links]
+    assert 1 == result.body.count(IMAGE)
+
+
+def test_parts_that_cannot_be_read_alone() -> None:
+    """With no other HTML the message is untouched, for the first one's reason."""
+    first, second = UNREADABLE_PARTS[0][0], UNREADABLE_PARTS[1][0]
+    body = b"--b\r\n%b\r\n--b\r\n%b\r\n--b--\r\n" % (first, second)
+
+    result = run([("Content-Type", "multipart/mixed; boundary=b")], body)
+
+    assert Untouched(Reason.BAD_BASE64) == result
+
+
+def test_inline_pgp_in_a_part_that_cannot_be_read() -> None:
+    """It spoils the message, as in any other part."""
+    part = b"Content-Type: text/html\r\nContent-Transfer-Encoding: x\r\n\r\n"
+    part += b"-----BEGIN PGP SIGNED MESSAGE-----\r\n"
+    page = b"Content-Type: text/html\r\n\r\n" + PAGE
+    body = b"--b\r\n%b\r\n--b\r\n%b\r\n--b--\r\n" % (part, page)
+
+    result = run([("Content-Type", "multipart/mixed; boundary=b")], body)
+
+    assert Untouched(Reason.INLINE_PGP) == result
+
+
 # Properties.
 
 

@@ -741,6 +741,20 @@ def test_a_reply_keeps_quoted_links_and_gets_its_own_image(milter: Milter) -> No
         assert quoted in reply.body
 
 
+def test_part_that_is_left(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:
+    """The log line of an instrumented message says which of its parts stayed, and it is counted."""
+    caplog.set_level(logging.INFO)
+    fields = [FIELDS[0], ("Content-Type", "multipart/mixed; boundary=b")]
+    part = b"--b\r\nContent-Type: text/html\r\n%b\r\n" + HTML + b"\r\n"
+    odd = b"Content-Transfer-Encoding: hexa\r\n"
+
+    _, edits = milter.send(fields, part % b"" + part % odd + b"--b--\r\n")
+
+    assert edits.body is not None
+    assert 'parts_left="unknown transfer encoding"' in lines(caplog)[0]
+    assert 1 == milter.counters.snapshot()["parts_left"]
+
+
 def test_counters(milter: Milter) -> None:
     """What the heartbeat tells."""
     milter.send()
