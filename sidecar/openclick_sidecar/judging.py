@@ -67,8 +67,13 @@ class Docket:
         judge: Judge,
         now: Callable[[], Instant],
         on_corrupt_hits: Callable[[StoreCorrupt], None],
+        require_room: Callable[[Registry], None] = lambda _registry: None,
     ) -> None:
-        """`on_corrupt_hits` is told, in this thread, of a hits.db that cannot be read."""
+        """`on_corrupt_hits` is told, in this thread, of a hits.db that cannot be read.
+
+        `require_room` raises NoRoom where openclick.db must not grow: hits then wait to be judged.
+        """
+        self._require_room = require_room
         self._store = store
         self._on_corrupt_hits = on_corrupt_hits
         self._judge = judge
@@ -85,6 +90,7 @@ class Docket:
 
     def judge_up_to(self, registry: Registry, position: int) -> int:
         """Judge the next hits that are not beyond `position`; return how many there were."""
+        self._require_room(registry)
         return self._guarded(lambda: self._judge_up_to(registry, position))
 
     def _judge_up_to(self, registry: Registry, position: int) -> int:

@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from openclick.free_space import FreeSpace
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
@@ -116,7 +117,7 @@ class Sidecar:
         self._dispatcher = dispatcher.Dispatcher(
             self._bookkeeper, self._posting.poster, config.webhooks, now
         )
-        self._docket = judging.Docket(store, judge, now, self._recorder.distrust)
+        self._docket = self._make_docket(judge)
         self._judging = self._judge_service()
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
@@ -243,6 +244,17 @@ class Sidecar:
                 )
             )
         return Admission(room, settings.max_connections_per_address, self._clients.trusts)
+
+    def _make_docket(self, judge: Judge) -> judging.Docket:
+        reserve_bytes = self._config.store.reserve_bytes
+        space = FreeSpace(self._store.directory, reserve_bytes, time.monotonic)
+        return judging.Docket(
+            self._store,
+            judge,
+            now,
+            self._recorder.distrust,
+            lambda registry: space.require(registry.spare_bytes),
+        )
 
     def _make_api(self) -> Api:
         return Api(

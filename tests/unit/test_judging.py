@@ -16,7 +16,15 @@ from twisted.internet.defer import Deferred, fail, succeed
 from openclick.events import Event, make_event
 from openclick.hits import Hit
 from openclick.instants import SECOND
-from openclick.store import FIRST_CURSOR, JudgeCursor, Registry, Store, StoreFault, open_store
+from openclick.store import (
+    FIRST_CURSOR,
+    JudgeCursor,
+    NoRoom,
+    Registry,
+    Store,
+    StoreFault,
+    open_store,
+)
 from openclick.verdicts import Visitor
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.judge import Judge
@@ -97,6 +105,27 @@ def test_a_proxys_event_names_it(store: Store, docket: Docket, registry: Registr
     docket.judge_up_to(registry, 1)
 
     assert b'"bot":{"source":"yahoo","kind":"proxy"}' in events(registry)[0].body
+
+
+def test_at_the_reserve_hits_wait(store: Store, registry: Registry) -> None:
+    """Verdicts and events would grow into the room that the removal of old ones needs."""
+    room = iter([NoRoom("too little is free"), None])
+
+    def require_room(_registry: Registry) -> None:
+        if fault := next(room):
+            raise fault
+
+    judge = Judge(packaged_rules())
+    docket = Docket(store, judge, lambda: NOW, lambda _fault: None, require_room)
+    put_hits(store, a_hit(1))
+
+    with pytest.raises(NoRoom, match="too little is free"):
+        docket.judge_up_to(registry, 1)
+    none = events(registry)
+    docket.judge_up_to(registry, 1)
+    docket.close()
+
+    assert ([], [an_event(1)]) == (none, events(registry))
 
 
 def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Registry) -> None:

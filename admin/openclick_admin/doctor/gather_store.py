@@ -8,6 +8,7 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+from openclick.free_space import free_bytes
 from openclick.hits import Hit
 from openclick.instants import Instant
 from openclick.keys import KeyFault, find_keys
@@ -21,7 +22,6 @@ from openclick_admin.doctor.facts import (
     StoreFacts,
     TrafficFacts,
 )
-from openclick_sidecar.free_space import free_bytes
 from openclick_sidecar.journal import journal_files
 from openclick_sidecar.keeper import journal_directory
 
