@@ -142,7 +142,8 @@ class MilterSettings:
     conditional_comments: bool = _option(
         False,
         BOOLEAN,
-        "Whether links inside Outlook's conditional comments are tracked too.",
+        "Whether links inside Outlook's conditional comments are tracked too, and buttons there "
+        "that are drawn with VML (v:roundrect and the like).",
     )
     instrument_signed: bool = _option(
         False,

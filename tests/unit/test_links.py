@@ -228,7 +228,12 @@ def test_no_place_for_the_image(html: bytes) -> None:
     [
         (b"<!--[if mso]><a href=1><![endif]--><a href=2>", [b"1", b"2"]),
         (b"<!--[IF gte mso 9]> <area href=1> </body> <![ENDIF]--><a href=2>", [b"1", b"2"]),
-        (b"<!--[if mso]><v:roundrect href=1><![endif]-->", []),
+        (b"<!--[if mso]><v:roundrect href=1><![endif]-->", [b"1"]),
+        (b"<!--[if mso]><V:RECT a='>' HREF='1'/><a href=2><![endif]-->", [b"1", b"2"]),
+        (b"<!--[if mso]><v:fill src=1><w:anchorlock href=2><v:r\xc3 href=3><![endif]-->", []),
+        (b"<!--[if mso]><v:rect" + b" x=y" * 200 + b" href=1><![endif]-->", [b"1"]),
+        (b"<!--[if mso]><!-- <v:rect href=1> --><![endif]-->", []),
+        (b"<v:roundrect href=1><a href=2>", [b"2"]),
         (b"<!--[if mso]><style><a href=1><![endif]--><a href=2>", [b"2"]),
         (b"<!--[if !mso]><!--><a href=1><!--<![endif]-->", [b"1"]),
         (b"<!--[if mso]> <a href=1> --><a href=2>", [b"2"]),
@@ -237,7 +242,7 @@ def test_no_place_for_the_image(html: bytes) -> None:
     ],
 )
 def test_conditional_comments_wanted(html: bytes, expected: list[bytes]) -> None:
-    """With the option, links that only Outlook sees are found too; other comments stay closed."""
+    """With the option, links and VML buttons that only Outlook sees are found; no other comment."""
     assert expected == hrefs(html, conditional_comments=True)
     assert scan(html, conditional_comments=True).last_body_end is None
 
@@ -454,12 +459,14 @@ HOSTILE = [
     b"<p ='",
     b"<!--[if mso]>",
     b"<!--[if mso]><a href=x><![endif]-->",
+    b"<!--[if mso]><v:rect href=x><![endif]-->",
+    b"<v:rect x x x",
 ]
 
 
 @pytest.mark.parametrize("conditional_comments", [False, True])
 @pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.parametrize("opening", [b"", b"<a ", b"<script>"])
+@pytest.mark.parametrize("opening", [b"", b"<a ", b"<script>", b"<!--[if mso]>"])
 def test_hostile_input_takes_linear_time(
     opening: bytes, unit: bytes, conditional_comments: bool
 ) -> None:
