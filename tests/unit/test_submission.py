@@ -27,6 +27,7 @@ from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.minter import TokenMinter
+from openclick_milter.reasons import Reason
 from openclick_milter.recorder import MessageRecorder
 from openclick_milter.rows import MessageRows
 from openclick_milter.submission import Edits, Next, Submission, World
@@ -739,6 +740,29 @@ def test_a_reply_keeps_quoted_links_and_gets_its_own_image(milter: Milter) -> No
     assert reply.body.count(b"/o/") == 2
     for quoted in re.findall(rb"https://track\.kontor\.example/[^\"]+", first.body):
         assert quoted in reply.body
+
+
+def test_urls_of_the_tracking_domain_that_are_no_tokens_of_ours(milter: Milter) -> None:
+    """Left are links whose token opens, no others: a page that stands there is a page."""
+    _, first = milter.send()
+    assert first.body is not None
+    token = re.search(rb"https://track\.kontor\.example/c/[^\"]+", first.body)
+    assert token is not None
+    urls = [
+        "https://track.kontor.example/pricing",
+        "https://track.kontor.example/c/" + "A" * 64,
+        token[0].decode(),
+    ]
+    body = "".join(f'<a href="{url}">x</a>\r\n' for url in urls).encode()
+    fields = [f if f[0] != "Message-ID" else ("Message-ID", "<2@kontor.example>") for f in FIELDS]
+
+    milter.send(fields, body)
+    (row,) = (row for row in milter.rows() if row.message_id == "<2@kontor.example>")
+
+    assert [(url, url != urls[2]) for url in urls] == [
+        (x.destination, x.tracked) for x in row.links
+    ]
+    assert row.links[2].reason == Reason.ALREADY_TRACKED
 
 
 def test_part_that_is_left(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:
