@@ -109,6 +109,23 @@ def submit(split: Split, raw: bytes, recipients: list[str], **how: str) -> SendR
     return sent
 
 
+def submit_by_hand(split: Split, raw: bytes, helo: str, recipient: str) -> str:
+    """Submit a mail with any HELO and any recipient; return its queue id."""
+    login = base64.b64encode("\0".join(("", *LOGIN)).encode()).decode()
+    with SmtpWire(split.submission) as wire:
+        code, text = wire.command(
+            f"EHLO {helo}",
+            f"AUTH PLAIN {login}",
+            f"MAIL FROM:<{SENDER}>",
+            f"RCPT TO:<{recipient}>",
+            "DATA",
+        )
+        assert code == 354, text
+        code, text = wire.say(dotted(raw))
+    assert code == 250, text
+    return text.split()[-1]
+
+
 def copies(split: Split, sink: SmtpSink, raw: bytes, count: int) -> list[SinkMessage]:
     """Wait for the copies of a mail and for the queue to be empty; return all that arrived."""
     wait_until(lambda: len(arrivals(sink, raw)) >= count, 30.0, f"{count} copies")
@@ -300,25 +317,22 @@ class TestTraces:
         """What a client calls itself stands leftmost in Postfix's own field, and is no login."""
         raw = messages.newsletter()
 
-        with SmtpWire(split.submission) as wire:
-            assert (
-                wire.command(
-                    f"EHLO {helo}",
-                    "AUTH PLAIN " + base64.b64encode("\0".join(("", *LOGIN)).encode()).decode(),
-                    f"MAIL FROM:<{SENDER}>",
-                    f"RCPT TO:<{readers(1)[0]}>",
-                    "DATA",
-                )[0]
-                == 354
-            )
-            code, text = wire.say(dotted(raw))
+        queue_id = submit_by_hand(split, raw, helo, readers(1)[0])
         (copy,) = copies(split, sink, raw, 1)
 
-        assert code == 250, text
         assert b"FORGED1234" in copy.headers_bytes
-        queue_id = text.split()[-1]
         assert [queue_id] == stored(split, "first_queue_id", raw)
         assert ["app"] == stored(split, "login", raw)
+
+    def test_forged_recipient_tells_nothing(self, split: Split, sink: SmtpSink) -> None:
+        """Postfix writes a reader's address as it is: one that imitates a queue id hides it."""
+        raw = messages.newsletter()
+
+        submit_by_hand(split, raw, "app", '"a; id FORGED1234 for <b"@reader.example')
+        (copy,) = copies(split, sink, raw, 1)
+
+        assert copy.headers_bytes.count(b"; id FORGED1234 for <b") == 2
+        assert [None] == stored(split, "first_queue_id", raw)
 
     def test_direct_submission_keeps_its_login(self, split: Split, sink: SmtpSink) -> None:
         """Without a split the login is Postfix's macro, and the queue id is the only one."""
