@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import logging
 import os
 import re
@@ -136,9 +137,11 @@ class KeyDirectory:
         self._told: tuple[str, ...] = ()
         self._read_at = float("-inf")
 
-    @property
     def unreadable(self) -> int:
-        """How many keys could not be read when the directory was last looked at."""
+        """Return how many keys cannot be read; where there were some it looks again."""
+        if self._found and self._found.unreadable:
+            with contextlib.suppress(KeyFault):
+                self.reread()
         return len(self._found.unreadable) if self._found else 0
 
     def ring(self) -> KeyRing:

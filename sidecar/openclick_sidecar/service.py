@@ -299,7 +299,7 @@ class Sidecar:
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
             refused_tokens=self._counters.refused_tokens,
-            unreadable_keys=self._keys.unreadable,
+            unreadable_keys=self._keys.unreadable(),
             refused_hellos=self._counters.refused_hellos,
             refused_connections=self._admission.refused,
             bad_requests=self._counters.bad_requests,

@@ -283,19 +283,33 @@ def test_mended_key_is_found_without_a_restart(
         clock.advance(1)
         with pytest.raises(KeyFault):
             keys.sealing_ring()
-    assert 1 == keys.unreadable
+    assert 1 == keys.unreadable()
     damaged.write_bytes(a_key(1))
     clock.advance(1)
     caplog.set_level("INFO")
 
     assert 1 == keys.sealing_ring().sealing_id
 
-    assert 0 == keys.unreadable
+    assert 0 == keys.unreadable()
     told = [record.getMessage() for record in caplog.records]
     assert told == [
         f"keys: {damaged}: holds 0 bytes: need 64; passed over: the other keys open as before",
         "keys: every key can be read again",
     ]
+
+
+def test_mended_key_is_counted_no_more(tmp_path: Path) -> None:
+    """An alert ends although nobody has come with a link of that key."""
+    clock, damaged = Clock(), tmp_path / "000.v1.key"
+    damaged.write_bytes(b"")
+    put(tmp_path, "001.v1.key", a_key(1))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    keys.ring()
+    before = keys.unreadable()
+    damaged.write_bytes(a_key(0))
+    clock.advance(1)
+
+    assert (1, 0) == (before, keys.unreadable())
 
 
 def test_missing_keys_are_looked_for_again(tmp_path: Path) -> None:
