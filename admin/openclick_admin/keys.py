@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from openclick.keys import load_keys, rotate_keys
+from openclick.keys import KeyFault, find_keys, rotate_keys
 from openclick_admin.context import Admin, pass_admin
 
 
@@ -24,7 +24,10 @@ def rotate(admin: Admin) -> None:
 @command.command("list")
 @pass_admin
 def list_keys(admin: Admin) -> None:
-    """Name the keys; the last one seals."""
-    ring = load_keys(admin.config.keys.directory)
-    for key_id in ring.key_ids:
-        click.echo(f"{key_id:03d}  {'seals and opens' if key_id == ring.sealing_id else 'opens'}")
+    """Name the keys; the last one seals.  Fails where a file is at fault."""
+    found = find_keys(admin.config.keys.directory)
+    for key_id in found.ring.key_ids:
+        seals = key_id == found.ring.sealing_id and not found.sealing_fault
+        click.echo(f"{key_id:03d}  {'seals and opens' if seals else 'opens'}")
+    if found.faults:
+        raise KeyFault("; ".join(found.faults))

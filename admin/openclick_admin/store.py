@@ -21,10 +21,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from openclick.free_space import free_bytes
 from openclick.store import FileReport, Store, StoreFault, keep_rights
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.output import json_option, print_json, print_table
-from openclick_sidecar.free_space import free_bytes
 from openclick_sidecar.journal import journal_files
 from openclick_sidecar.keeper import journal_directory
 

@@ -145,6 +145,7 @@ BOMBS: dict[str, MakeBomb] = {
     "html: titles": _repeated(b"<title>"),
     "html: conditional comments": _repeated(b"<!--[if mso]>"),
     "html: a tag of attributes": _repeated(b" x=1", b"<a", b">"),
+    "html: sixty attributes before an href": _repeated(b"<a" + b" x=1" * 60 + b" href=x>"),
     "html: a tag of hrefs": _repeated(b" href=https://h.example/", b"<a", b">"),
     "html: slashes in a tag": _repeated(b"/", b"<a", b">"),
     "html: blanks before =": _repeated(b" ", b"<a href", b'="https://h.example/">'),

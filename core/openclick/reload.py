@@ -12,8 +12,15 @@ from collections.abc import Iterator
 from openclick.settings import Config
 
 MILTER_SECTIONS = frozenset({"milter", "links", "keys", "log"})
-_ALSO_MILTER = frozenset({("store", "url"), ("retention", "messages_days")})
-MILTER_RESTART = (("store", "url"), ("milter", "socket"), ("log", "target"))
+_ALSO_MILTER = frozenset(
+    {("store", "url"), ("store", "reserve_bytes"), ("retention", "messages_days")}
+)
+MILTER_RESTART = (
+    ("store", "url"),
+    ("store", "reserve_bytes"),
+    ("milter", "socket"),
+    ("log", "target"),
+)
 """What of all that openclick-milter reads it cannot change while it runs."""
 
 _NOT_SIDECAR = frozenset({("retention", "messages_days")})

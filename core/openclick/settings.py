@@ -62,8 +62,9 @@ class StoreSettings:
     reserve_bytes: int = _option(
         67_108_864,
         whole(0, 1_000_000_000_000),
-        "How much of the store's file system hits leave free.  Below it they go to the journal, "
-        "which may use half of it, so that old rows can still be removed.",
+        "How much of the store's file system stays free, so that old rows can still be removed.  "
+        "Below it hits go to the journal, which may use half of it, and wait to be judged, and "
+        "mail goes out untouched.",
     )
 
 
@@ -141,7 +142,8 @@ class MilterSettings:
     conditional_comments: bool = _option(
         False,
         BOOLEAN,
-        "Whether links inside Outlook's conditional comments are tracked too.",
+        "Whether links inside Outlook's conditional comments are tracked too, and buttons there "
+        "that are drawn with VML (v:roundrect and the like).",
     )
     instrument_signed: bool = _option(
         False,

@@ -1,8 +1,9 @@
 """What the milter does in its store beside recording: its heartbeat, and the sweep of old rows.
 
-Called by `recorder` in its thread, between commits, at most every ten seconds.  Promises: a sweep
-goes in small steps, so that no mail waits long for the row that it needs; a fault is the recorder's
-to log, and the next round tries again.
+Called by `recorder` in its thread, between commits.  Promises: a sweep goes in small steps, so that
+no mail waits long for the row that it needs, and in many of them while there is more to remove, so
+that it keeps up with any rate of mail; a fault is the recorder's to log, and the next round tries
+again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from openclick.store import Heartbeat, MessageLog
 from openclick_milter.counters import Counters
 
 BEAT_SECONDS = 10.0
-_SWEEP_ROWS = 500
+SWEEP_AGAIN_SECONDS = 0.1
+_SWEEP_ROWS = 200
+"""Two thousand rows a second: four times the mails that a milter can track in one."""
 _DAY_SECONDS = 86_400
 
 
@@ -30,10 +33,18 @@ class Housekeeping:
     now: Callable[[], Instant]
     started_at: Instant
 
-    def run(self, log: MessageLog) -> None:
-        """Beat, and remove a step's worth of old rows.  Raises StoreFault."""
-        now = self.now()
+    def beat(self, log: MessageLog) -> None:
+        """Write the heartbeat.  Raises StoreFault."""
         log.beat(
-            Heartbeat(os.getpid(), __version__, self.started_at, now, self.counters.snapshot())
+            Heartbeat(
+                os.getpid(), __version__, self.started_at, self.now(), self.counters.snapshot()
+            )
         )
-        log.sweep(now - self.messages_days() * _DAY_SECONDS * SECOND, _SWEEP_ROWS)
+
+    def sweep(self, log: MessageLog) -> bool:
+        """Remove a step's worth of old rows; return whether there may be more.
+
+        Raises StoreFault.
+        """
+        before = self.now() - self.messages_days() * _DAY_SECONDS * SECOND
+        return log.sweep(before, _SWEEP_ROWS) == _SWEEP_ROWS

@@ -5,7 +5,8 @@ Called by `submission` with the header fields and the body that Postfix handed o
 
 Promises: the result differs from the input only inside the edits it lists, so `undo` gives the
 original back; HTML is never parsed and re-serialised; the MIME structure, charsets and transfer
-encodings stay; whatever looks ambiguous leaves the whole message alone, with a reason.
+encodings stay; an ambiguous structure leaves the whole message alone, an HTML part whose content
+cannot be read leaves that part alone, each with a reason.
 
 Limits: exceptions come only from `checkpoint` and from the minter.
 """
@@ -28,7 +29,7 @@ from openclick_milter.parts import (
     header_refusal,
     hides_html,
 )
-from openclick_milter.reasons import Reason, Unreadable
+from openclick_milter.reasons import Reason, Unreadable, UnreadablePart
 from openclick_milter.splice import (
     IDENTITY,
     Change,
@@ -122,6 +123,7 @@ def instrument(
         planned.image,
         planned.edits,
         planned.own_urls,
+        planned.left_parts,
         apply(body, planned.edits),
     )
 
@@ -225,18 +227,29 @@ class _Work:
         self._image = None if request.opens else ImageOutcome(False, Reason.OPENS_OFF)
         self._edits: list[Edit] = []
         self._own: list[str] = []
-        self._skipped = ""
+        self._left_parts: list[tuple[int, str]] = []
 
     def add(self, part: Part) -> None:
-        """Instrument one HTML part.  Raises Unreadable."""
+        """Instrument one HTML part, or leave it where it cannot be read.  Raises Unreadable."""
         self._checkpoint()
         raw = self._body[part.start : part.end]
+        links, image = len(self._links), self._image
+        try:
+            self._edits += self._part_edits(part, raw)
+        except UnreadablePart as fault:
+            _refuse_pgp(raw, _PGP_LINE_IN_HTML)
+            # Illegal quoted-printable is come across last, when all has been decided.
+            del self._links[links:]
+            self._image = image
+            self._left_parts.append((part.number, fault.reason))
+
+    def _part_edits(self, part: Part, raw: bytes) -> list[Edit]:
+        """Return the edits of one part.  Raises UnreadablePart for this part, else Unreadable."""
         html = decode_unchecked(raw, part.encoding)
         _refuse_pgp(html, _PGP_LINE_IN_HTML)
         reason = _uneditable(html, part.charset)
         if reason:
-            self._skipped = self._skipped or reason
-            return
+            raise UnreadablePart(reason)
         found = self._scan(html)
         self._own += self._own_urls(html)
         changes: list[Change] = []
@@ -244,17 +257,24 @@ class _Work:
             changes += self._link_changes(part, raw, html, found.links)
         if self._image is None:
             changes = self._with_image(part, raw, html, found, changes)
-        self._edits += splice(raw, html, part.encoding, changes, part.start, self._newline)
+        return splice(raw, html, part.encoding, changes, part.start, self._newline)
 
     def result(self) -> Plan | Untouched:
         """Return the edits.  Raises Unreadable where the message would grow too large."""
-        image = self._image or ImageOutcome(False, self._skipped)
+        why_left = self._left_parts[0][1] if self._left_parts else ""
+        image = self._image or ImageOutcome(False, why_left)
         if not self._edits:
-            return Untouched(self._skipped or self._nothing_done(image))
+            return Untouched(why_left or self._nothing_done(image))
         growth = sum(len(edit.replacement) - len(edit.original) for edit in self._edits)
         if len(self._body) + growth > self._limits.max_message_bytes:
             raise Unreadable(Reason.GROWN_TOO_LARGE)
-        return Plan(tuple(self._links), image, tuple(self._edits), tuple(self._own))
+        return Plan(
+            tuple(self._links),
+            image,
+            tuple(self._edits),
+            tuple(self._own),
+            tuple(self._left_parts),
+        )
 
     def _nothing_done(self, image: ImageOutcome) -> str:
         return image.reason if self._request.opens else Reason.NOTHING_TO_DO

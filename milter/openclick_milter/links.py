@@ -2,8 +2,9 @@
 
 Called by `instrument` with the decoded bytes of one HTML part.  Promises: it finds the `href`
 values that a WHATWG tokenizer finds in `a` and `area` start tags, no other; it never looks inside
-comments, CDATA, script, style and other raw text; time is linear and memory modest, whatever the
-input.  The bytes are never decoded as a whole, so stray bytes in any ASCII-compatible charset pass.
+comments (Outlook's conditional ones apart, where that is asked for), CDATA, script, style and other
+raw text; time is linear and memory modest, whatever the input.  The bytes are never decoded as a
+whole, so stray bytes in any ASCII-compatible charset pass.
 
 Source: WHATWG HTML, 13.2.5 (tokenization).  One pattern jumps over everything that is no link, in
 bounded steps, because `re` keeps a frame for each turn of a loop.  Groups are atomic, `(?>...)`:
@@ -49,34 +50,56 @@ def _any_case(*words: str) -> bytes:
 
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _STOP_START = _any_case("a", "area", "body", "plaintext", *_RAW_TEXT) + _NAME_END
+# VML draws the buttons of mail for Outlook; any of its shapes can be a link (v:roundrect, v:rect).
+_SHAPE = rb"[vV]:(?>[A-Za-z]+)"
 _STOP_END = _any_case("body", "html") + _NAME_END
 
 _COMMENT = rb"<!--(?>-?>|(?s:.*?)--!?>)"
 _BOGUS_COMMENT = rb"<(?>!(?!--|\[CDATA\[)|\?|/[^A-Za-z>])[^>]*>"
 # Likewise for end tags.
 _PLAIN_END_TAG = rb"</(?!" + _STOP_END + rb")[A-Za-z][A-Za-z0-9]*>"
-_TAG_OPEN = rb"<(?>/(?!" + _STOP_END + rb")|(?!" + _STOP_START + rb"))[A-Za-z]"
-_TAG = _TAG_OPEN + rb"(?>[^\t\n\f\r />]*)" + _REST_OF_TAG
+
+
+def _tag(stop_start: bytes) -> bytes:
+    """Return the pattern of a tag to jump over: any but those that `stop_start` names."""
+    opening = rb"<(?>/(?!" + _STOP_END + rb")|(?!" + stop_start + rb"))[A-Za-z]"
+    return opening + rb"(?>[^\t\n\f\r />]*)" + _REST_OF_TAG
+
+
 _LONE = rb"<(?![A-Za-z/!?])|</>"
 
-# A complete `a` or `area` start tag; the groups are the three forms of its first href's value.
+# The rest of a link's start tag; the groups are the three forms of its first href's value.
+# Behind the attributes before it stands that href, perhaps without a value, or the tag's end: where
+# the step of 50 ends at another attribute, an href may still follow, and the tag needs a look.
 _HREF = _any_case("href")
-_LINK = (
-    rb"<[aA](?:[rR][eE][aA])?(?=" + _NAME_END + rb")"
-    rb"(?>(?:(?!" + _BETWEEN + _HREF + rb"[\t\n\f\r />=])" + _ATTRIBUTE + rb"){0,50})"
-    rb"(?>(?:" + _BETWEEN + _HREF + _SPACE + rb"*=" + _SPACE + rb"*"
-    rb"(?>\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*)))?)" + _REST_OF_TAG
+_HREF_AHEAD = _BETWEEN + _HREF + rb"[\t\n\f\r />=]"
+_LINK_NAMES = rb"[aA](?:[rR][eE][aA])?"
+_IN_LINK = (
+    rb"(?=" + _NAME_END + rb")"
+    rb"(?>(?:(?!" + _HREF_AHEAD + rb")" + _ATTRIBUTE + rb"){0,50})"
+    rb"(?>" + _BETWEEN + _HREF + _SPACE + rb"*=" + _SPACE + rb"*"
+    rb"(?>\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*))"
+    rb"|(?=" + _BETWEEN + rb">|" + _HREF_AHEAD + rb"))" + _REST_OF_TAG
 )
 
 
-def _jump(*skipped: bytes) -> re.Pattern[bytes]:
-    """Compile the pattern that jumps to the next link; group 5: a place that needs a look."""
-    units = rb"|".join((rb"[^<]+", *skipped, _BOGUS_COMMENT, _LONE))
-    return re.compile(rb"(?>(?>" + units + rb"){0,500})(?:(" + _LINK + rb")|(<))?")
+def _jump(names: bytes, *skipped: bytes) -> re.Pattern[bytes]:
+    """Compile the pattern that jumps to the next link, a tag of one of `names`.
+
+    Group 5: a place that needs a look.
+    """
+    units = rb"|".join((rb"[^<]+", _PLAIN_END_TAG, *skipped, _BOGUS_COMMENT, _LONE))
+    link = rb"<(?:" + names + rb")" + _IN_LINK
+    return re.compile(rb"(?>(?>" + units + rb"){0,500})(?:(" + link + rb")|(<))?")
 
 
-_JUMP = _jump(_PLAIN_END_TAG, _TAG, _COMMENT)
-_JUMP_STOPPING_AT_COMMENTS = _jump(_PLAIN_END_TAG, _TAG)
+_JUMP = _jump(_LINK_NAMES, _tag(_STOP_START), _COMMENT)
+_JUMP_STOPPING_AT_COMMENTS = _jump(_LINK_NAMES, _tag(_STOP_START))
+_JUMP_IN_CONDITIONAL = _jump(
+    _LINK_NAMES + rb"|" + _SHAPE,
+    _tag(rb"(?:" + _STOP_START + rb"|" + _SHAPE + _NAME_END + rb")"),
+    _COMMENT,
+)
 _TAG_NAME = re.compile(rb"<(/?)[A-Za-z][^\t\n\f\r />]*")
 _MORE_ATTRIBUTES = re.compile(_ATTRIBUTES + _BETWEEN + rb"(>)?")
 _COMMENT_TOKEN = re.compile(_COMMENT)
@@ -148,10 +171,13 @@ def scan(
 ) -> Scan:
     """Find the links of `html`; `conditional_comments`: those in `<!--[if …]>` comments too.
 
+    In these a shape of VML is a link like `a`, since Outlook draws buttons with it.
+
     Stops early once there are `most_links`.  `checkpoint` is called every few hundred tokens; what
     it raises passes through.
     """
-    scanner = _Scanner(html, conditional_comments, most_links, checkpoint)
+    jump = _JUMP_STOPPING_AT_COMMENTS if conditional_comments else _JUMP
+    scanner = _Scanner(html, jump, most_links, checkpoint)
     scanner.run(0, len(html))
     return scanner.result
 
@@ -172,14 +198,14 @@ class _Scanner:
     def __init__(
         self,
         html: bytes,
-        conditional_comments: bool,
+        jump: re.Pattern[bytes],
         most_links: int,
         checkpoint: Callable[[], None],
     ) -> None:
         self.result = Scan()
         self._html = html
         self._end = len(html)
-        self._conditional_comments = conditional_comments
+        self._jump = jump
         self._most_links = most_links
         self._checkpoint = checkpoint
         self._foreign = False
@@ -188,7 +214,7 @@ class _Scanner:
     def run(self, position: int, end: int) -> None:
         """Scan from `position` to `end`."""
         html, links, self._end = self._html, self.result.links, end
-        jump = (_JUMP_STOPPING_AT_COMMENTS if self._conditional_comments else _JUMP).match
+        jump = self._jump.match
         turns = 0
         while position < end and len(links) < self._most_links:
             match = jump(html, position, end)
@@ -234,7 +260,9 @@ class _Scanner:
             self._note_end_tag(name, start)
         elif name == b"body" and self.result.after_body_start is None:
             self.result.after_body_start = after
-        elif name in (b"a", b"area"):
+        elif name in (b"a", b"area") or (
+            self._jump is _JUMP_IN_CONDITIONAL and name.startswith(b"v:")
+        ):
             self._long_link(start, after)
         elif name in _RAW_TEXT_END or name == b"plaintext":
             return self._raw_text(name, after)
@@ -272,9 +300,9 @@ class _Scanner:
         if match is None:
             return self._ended(EndedIn.COMMENT)
         inside = _CONDITIONAL.fullmatch(self._html, match.start(), match.end())
-        if inside and self._conditional_comments:
+        if inside and self._jump is _JUMP_STOPPING_AT_COMMENTS:
             most = self._most_links - len(self.result.links)
-            scanner = _Scanner(self._html, False, most, self._checkpoint)
+            scanner = _Scanner(self._html, _JUMP_IN_CONDITIONAL, most, self._checkpoint)
             scanner.run(*inside.span(1))
             self.result.links += scanner.result.links
         return match.end()

@@ -46,12 +46,14 @@ class Plan:
 
     `own_urls` are tracking links and images of ours that the message carried already: it is a
     reply, a forward, or the same mail coming round again (their message rows tell which).
+    `left_parts` are the HTML parts that stay as they are, by their numbers, each with the reason.
     """
 
     links: tuple[LinkOutcome, ...]
     image: ImageOutcome
     edits: tuple[Edit, ...]
     own_urls: tuple[str, ...]
+    left_parts: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)

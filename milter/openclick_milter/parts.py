@@ -11,8 +11,8 @@ perhaps `--`, then only blanks, as in Python's `email`, the independent second r
 What is refused and what is not: anything that decides where parts lie (Content-Type, boundaries,
 a transfer encoding on a multipart) spoils the whole message when it is unclear.  The transfer
 encoding of a leaf does not: lines are delimited before it is looked at, so garbage on an attachment
-harms nobody; on an HTML part `instrument` refuses it.  A leaf whose Content-Type cannot be read is
-not entered and not edited.
+harms nobody; an HTML part with it is left by `instrument`.  A leaf whose Content-Type cannot be
+read is not entered and not edited.
 
 Limits: a line that continues a boundary (`--boundaryX`) is no boundary line, though RFC 2046 would
 let a reader take it for one: nested boundaries with a common beginning are everyday mail.

@@ -80,8 +80,12 @@ class Reason(StrEnum):
 
 
 class Unreadable(Exception):
-    """The message, or its only HTML part, cannot be edited safely; it stays untouched."""
+    """The message cannot be edited safely; it stays untouched."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class UnreadablePart(Unreadable):
+    """The content of one part cannot: that part stays, and the message with it if it is all."""

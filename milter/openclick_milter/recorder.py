@@ -9,8 +9,10 @@ Promises: `Ticket.wait` returns only when the row is on disk; a row whose submis
 waiting never stays in the store as "instrumented".  Limits: rows that are still queued when the
 process is killed are gone; only untouched mail's rows can be among them.
 
-A messages.db that was deleted or replaced is opened anew, and one that is corrupt is set aside and
-a new one begun, so that mail is tracked again at once.
+Where the file system is at its reserve (`require_room`) no row is written, so that mail passes
+untouched and the sweep has room to work in.  A messages.db that was deleted or replaced is opened
+anew, and one that is corrupt is set aside and a new one begun, so that mail is tracked again at
+once.
 
 Between commits the thread does the `housekeeping`, and gives a sign of life each time that it has
 come round: systemd's watchdog waits for that of the thread that writes, as mail would be served
@@ -29,8 +31,8 @@ from enum import Enum
 
 from openclick.logs import line
 from openclick.messages import Message, Outcome
-from openclick.store import MessageLog, Store, StoreCorrupt, StoreFault, StoreMoved
-from openclick_milter.housekeeping import BEAT_SECONDS, Housekeeping
+from openclick.store import MessageLog, NoRoom, Store, StoreCorrupt, StoreFault, StoreMoved
+from openclick_milter.housekeeping import BEAT_SECONDS, SWEEP_AGAIN_SECONDS, Housekeeping
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,10 @@ class _Call(Enum):
 
 
 class MessageRecorder:
-    """The store's writer thread; `monotonic` is a clock in seconds, `alive` a sign of life."""
+    """The store's writer thread; `monotonic` is a clock in seconds, `alive` a sign of life.
+
+    `require_room` raises NoRoom where messages.db must not grow.
+    """
 
     def __init__(
         self,
@@ -100,12 +105,15 @@ class MessageRecorder:
         housekeeping: Housekeeping,
         monotonic: Callable[[], float],
         alive: Callable[[], None] = lambda: None,
+        require_room: Callable[[MessageLog], None] = lambda _log: None,
     ) -> None:
+        self._require_room = require_room
         self._store = store
         self._housekeeping = housekeeping
         self._monotonic = monotonic
         self._alive = alive
-        self._chores_at = float("-inf")
+        self._beat_at = float("-inf")
+        self._sweep_at = float("-inf")
         self._retired = False
         self._log: MessageLog | None = None
         self._rows: deque[Ticket] = deque()  # in the order in which they were handed over
@@ -157,16 +165,13 @@ class MessageRecorder:
             self._told_of_lying = False  # first: who adds a row from here on calls again
             while self._rows:
                 self._write_some()
-            if self._monotonic() >= self._chores_at and not ending:
-                self._chores_at = self._monotonic() + BEAT_SECONDS
-                if not self._retired:
-                    self._alive()
-                    self._do_chores()
+            if not ending:
+                self._do_chores()
         self._close()
 
     def _sleep(self) -> bool:
         """Wait until rows or chores are due; return whether this is the end."""
-        until = self._chores_at
+        until = min(self._beat_at, self._sweep_at)
         while True:
             try:
                 call = self._calls.get(timeout=max(0.0, until - self._monotonic()))
@@ -184,8 +189,22 @@ class MessageRecorder:
             self._write([Ticket(message) for message in corrections])
 
     def _do_chores(self) -> None:
+        """Beat and sweep, where either is due; a sweep that leaves something comes again soon."""
+        at = self._monotonic()
+        beats, sweeps = at >= self._beat_at, at >= self._sweep_at
+        if beats:
+            self._beat_at = at + BEAT_SECONDS
+        if sweeps:
+            self._sweep_at = at + BEAT_SECONDS
+        if self._retired or not (beats or sweeps):
+            return
+        if beats:
+            self._alive()
         try:
-            self._housekeeping.run(self._open())
+            if beats:
+                self._housekeeping.beat(self._open())
+            if sweeps and self._housekeeping.sweep(self._open()):
+                self._sweep_at = at + SWEEP_AGAIN_SECONDS
         except StoreFault as fault:
             log.warning(line("store", "heartbeat not written", reason=fault))
             self._close()
@@ -195,25 +214,28 @@ class MessageRecorder:
 
     def _write(self, batch: list[Ticket]) -> list[Message]:
         """Commit a batch and settle its tickets; return the rows that must be corrected."""
-        fault = ""
+        fault, full = "", False
         try:
             self._record([ticket.message for ticket in batch])
         except StoreFault as error:
-            fault = str(error)
+            fault, full = str(error), isinstance(error, NoRoom)
         except Exception as error:  # noqa: BLE001 - this thread must outlive any fault of a row
             if len(batch) > 1:  # one bad row must not cost its neighbours theirs
                 return [row for ticket in batch for row in self._write([ticket])]
             fault = f"internal error: {error!r}"
         if fault:
             log.error(line("store", "message rows not written", rows=len(batch), reason=fault))
-            self._close()
+            if not full:
+                self._close()
         corrections = [ticket.settle(fault) for ticket in batch]
         return [row for row in corrections if row is not None and not fault]
 
     def _record(self, messages: list[Message]) -> None:
         """Commit rows; mend once what can be mended: a file that was moved away, or is corrupt."""
         try:
-            self._open().record(messages)
+            message_log = self._open()
+            self._require_room(message_log)
+            message_log.record(messages)
         except StoreMoved as fault:
             log.error(line("store", "messages.db was moved away", reason=fault))
         except StoreCorrupt as fault:

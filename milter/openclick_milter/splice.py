@@ -19,7 +19,7 @@ import binascii
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from openclick_milter.reasons import Reason, Unreadable
+from openclick_milter.reasons import Reason, UnreadablePart
 
 _QUOTED_PRINTABLE_WIDTH = 76
 _BASE64_WIDTH = 76
@@ -46,14 +46,14 @@ class Edit(NamedTuple):
 
 
 def decode(raw: bytes, encoding: str) -> bytes:
-    """Decode the content of a part by its transfer encoding.  Raises Unreadable."""
+    """Decode the content of a part by its transfer encoding.  Raises UnreadablePart."""
     if encoding in IDENTITY:
         return raw
     if encoding == "quoted-printable":
         return _decode_quoted_printable(raw)
     if encoding == "base64":
         return _decode_base64(raw)
-    raise Unreadable(Reason.UNKNOWN_ENCODING)
+    raise UnreadablePart(Reason.UNKNOWN_ENCODING)
 
 
 def decode_unchecked(raw: bytes, encoding: str) -> bytes:
@@ -77,7 +77,7 @@ def splice(
     """Return the edits that bring `changes`, in order and without overlap, into a part.
 
     `content` is what `decode_unchecked` made of `raw`, which stands at `offset` in the body.
-    `newline` is the body's line end.  Raises Unreadable for illegal quoted-printable.
+    `newline` is the body's line end.  Raises UnreadablePart for illegal quoted-printable.
     """
     if encoding == "quoted-printable":
         return _splice_quoted_printable(raw, content, changes, offset, newline)
@@ -161,13 +161,14 @@ def _without_last_soft_break(raw: bytes) -> bytes:
 
 
 def _refuse_illegal(raw: bytes, content: bytes, escapes: int, soft_breaks: int) -> None:
-    """Raise Unreadable where `raw` holds what is not legal, by arithmetic: a legal escape always
-    takes 2 bytes away, a soft break 3 (2 before a bare LF), and `binascii` lets an illegal one
-    stand.
+    """Raise UnreadablePart where `raw` holds what is not legal, by arithmetic.
+
+    A legal escape always takes 2 bytes away, a soft break 3 (2 before a bare LF), and `binascii`
+    lets an illegal one stand.
     """
     expected = len(raw) - 2 * escapes - soft_breaks + raw.endswith(b"=")
     if len(content) != expected or raw.count(b"=\r") != soft_breaks:
-        raise Unreadable(Reason.BAD_QUOTED_PRINTABLE)
+        raise UnreadablePart(Reason.BAD_QUOTED_PRINTABLE)
 
 
 def _splice_quoted_printable(
@@ -254,7 +255,7 @@ def _decode_base64(raw: bytes) -> bytes:
     try:
         return binascii.a2b_base64(raw.translate(None, b"\r\n"), strict_mode=True)
     except binascii.Error as error:
-        raise Unreadable(Reason.BAD_BASE64) from error
+        raise UnreadablePart(Reason.BAD_BASE64) from error
 
 
 def _splice_base64(

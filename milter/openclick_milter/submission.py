@@ -243,7 +243,7 @@ class Submission:
 
     def _maybe_ring(self) -> KeyRing | None:
         try:
-            return self.world.keys.ring()
+            return self.world.keys.sealing_ring()
         except KeyFault:
             return None
 
@@ -260,7 +260,7 @@ class Submission:
                 raise DeadlineExceeded(f"not done within {seconds:g} s")
 
         minter = TokenMinter(
-            self.world.keys.ring(),
+            self.world.keys.sealing_ring(),
             self.world.config.links,
             draft.tracking_domain,
             draft.email_id,
@@ -280,6 +280,8 @@ class Submission:
         self.world.recorder.record(row).wait(deadline - self.world.monotonic())
         self.world.counters.add("instrumented")
         self.world.counters.add("links", sum(link.tracked for link in row.links))
+        if planned.left_parts:
+            self.world.counters.add("parts_left", len(planned.left_parts))
         _log_instrumented(row, planned)
         return body
 
@@ -332,6 +334,7 @@ def _log_instrumented(row: Message, result: Plan) -> None:
             links=sum(link.tracked for link in row.links),
             left=sum(not link.tracked for link in row.links),
             image=result.image.placed,
+            parts_left="; ".join(reason for _, reason in result.left_parts) or None,
             email_id=format_email_id(row.email_id),
             domain=row.sending_domain,
         )

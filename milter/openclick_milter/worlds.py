@@ -13,6 +13,7 @@ import logging
 import time
 
 from openclick.config import ConfigError, load_config
+from openclick.free_space import FreeSpace
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
@@ -38,12 +39,17 @@ class Worlds:
         store = open_store(config.store.url)
         counters = Counters()
         housekeeping = Housekeeping(counters, self._messages_days, now, now())
+        space = FreeSpace(store.directory, config.store.reserve_bytes, time.monotonic)
         self._world = World(
             config=config,
             keys=KeyDirectory(config.keys.directory, time.monotonic),
             domains=DomainDirectory(store),
             recorder=MessageRecorder(
-                store, housekeeping, time.monotonic, alive=lambda: notify("WATCHDOG=1")
+                store,
+                housekeeping,
+                time.monotonic,
+                alive=lambda: notify("WATCHDOG=1"),
+                require_room=lambda message_log: space.require(message_log.spare_bytes),
             ),
             rows=MessageRows(store),
             counters=counters,
@@ -57,7 +63,7 @@ class Worlds:
         """Start the recorder, and say what keeps mail from being tracked, before one is sent."""
         self._world.recorder.start()
         try:
-            self._world.keys.ring()
+            self._world.keys.sealing_ring()
         except KeyFault as fault:
             log.error(line("keys", f"{fault}; mail passes untouched until there is one"))
         try:
@@ -87,9 +93,9 @@ class Worlds:
             return
         keys = KeyDirectory(config.keys.directory, time.monotonic)
         try:
-            keys.ring()
+            keys.sealing_ring()
         except KeyFault as fault:
-            if self._world.keys.holds_keys():
+            if self._world.keys.may_seal():
                 log.error(line("keys", f"{fault}; keys and settings stay as they were"))
                 return
             log.error(line("keys", f"{fault}; mail passes untouched until there is one"))

@@ -65,11 +65,14 @@ class Docket:
         now: Callable[[], Instant],
         on_corrupt_hits: Callable[[StoreCorrupt], None],
         first_unstored_at: Callable[[], Instant | None] = lambda: None,
+        require_room: Callable[[Registry], None] = lambda _registry: None,
     ) -> None:
         """`on_corrupt_hits` is told, in this thread, of a hits.db that cannot be read.
 
         `first_unstored_at` returns the instant of the first hit that is not in hits.db yet.
+        `require_room` raises NoRoom where openclick.db must not grow: hits then wait to be judged.
         """
+        self._require_room = require_room
         self._store = store
         self._on_corrupt_hits = on_corrupt_hits
         self._judge = judge
@@ -92,6 +95,7 @@ class Docket:
 
     def judge_up_to(self, registry: Registry, position: int) -> int:
         """Judge the next hits that are not beyond `position`; return how many rows that were."""
+        self._require_room(registry)
         return self._guarded(lambda: self._judge_up_to(registry, position))
 
     def _judge_up_to(self, registry: Registry, position: int) -> int:

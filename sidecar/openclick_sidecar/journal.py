@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from openclick.free_space import FreeSpace
 from openclick.hits import Hit
 from openclick.instants import Instant
 from openclick.tokens import Kind
-from openclick_sidecar.free_space import FreeSpace
 
 _ENDING = ".v1.journal"
 _PATTERN = f"hits-*{_ENDING}"

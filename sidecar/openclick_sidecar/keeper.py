@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from openclick.free_space import FreeSpace
 from openclick.hits import Hit
 from openclick.instants import SECOND, Instant, now
 from openclick.logs import line
@@ -27,13 +28,13 @@ from openclick.store import (
     HitLog,
     HitWreck,
     JudgeCursor,
+    NoRoom,
     Store,
     StoreBusy,
     StoreCorrupt,
     StoreFault,
     StoreMoved,
 )
-from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal, JournalFault
 from openclick_sidecar.losses import Losses
 from openclick_sidecar.replay import Replay
@@ -48,14 +49,9 @@ _SWEEP_AGAIN_SECONDS = 1.0
 _SWEEP_ROWS = 500
 _SALVAGE_ROWS = 100_000
 """Under load the judge is some ten thousand hits behind; this many take a second or two."""
-_SPARE_BYTES = 4_194_304
 _MENDS = 3
 _DAY = 86_400 * SECOND
 _NONE: frozenset[bytes] = frozenset()
-
-
-class NoRoom(StoreFault):
-    """The file system is at its reserve: hits wait elsewhere until there is room."""
 
 
 class HitKeeper:
@@ -185,17 +181,9 @@ class HitKeeper:
         return self._log
 
     def _require_room(self) -> None:
-        """Raise NoRoom where the reserve would be touched.
-
-        Room that retention has made inside the file counts too: the file system does not get it
-        back.
-        """
-        if self._space.enough():
-            return
-        if self._store.has_hits() and self._with_log(HitLog.spare_bytes) >= _SPARE_BYTES:
-            return
-        raise NoRoom(
-            f"{self._space.directory}: fewer than {self._space.reserve_bytes} bytes are free"
+        """Raise NoRoom where the reserve would be touched."""
+        self._space.require(
+            lambda: self._with_log(HitLog.spare_bytes) if self._store.has_hits() else 0
         )
 
     def _turn_away(self, fault: StoreFault) -> None:

@@ -47,6 +47,7 @@ class Readings:
     started_at_seconds: float
     requests: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     refused_tokens: Mapping[str, int] = field(default_factory=dict)
+    unreadable_keys: int = 0
     refused_hellos: Mapping[str, int] = field(default_factory=dict)
     refused_connections: Mapping[str, int] = field(default_factory=dict)
     bad_requests: int = 0
@@ -143,6 +144,10 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     yield (
         *("refused_tokens_total", "counter", "Tokens that did not open."),
         _by("reason", now.refused_tokens),
+    )
+    yield (
+        *("unreadable_keys", "gauge", "Keys whose links do not open: their files are at fault."),
+        _one(now.unreadable_keys),
     )
     yield (
         *("refused_hellos_total", "counter", "TLS connections for which there was no certificate."),

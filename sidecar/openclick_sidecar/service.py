@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from openclick.free_space import FreeSpace
 from openclick.instants import now
 from openclick.keys import KeyDirectory, KeyFault
 from openclick.logs import line
@@ -222,15 +223,6 @@ class Sidecar:
             await deferLater(self._reactor, _DRAIN_LOOK_SECONDS)
         self._factory.end_all()
 
-    def _make_docket(self, judge: Judge) -> Docket:
-        return Docket(
-            self._store,
-            judge,
-            now,
-            self._recorder.distrust,
-            first_unstored_at=lambda: self._recorder.first_unstored_at,
-        )
-
     def _judge_service(self) -> judging.Judging:
         return judging.Judging(
             self._docket,
@@ -253,6 +245,18 @@ class Sidecar:
                 )
             )
         return Admission(room, settings.max_connections_per_address, self._clients.trusts)
+
+    def _make_docket(self, judge: Judge) -> Docket:
+        reserve_bytes = self._config.store.reserve_bytes
+        space = FreeSpace(self._store.directory, reserve_bytes, time.monotonic)
+        return Docket(
+            self._store,
+            judge,
+            now,
+            self._recorder.distrust,
+            first_unstored_at=lambda: self._recorder.first_unstored_at,
+            require_room=lambda registry: space.require(registry.spare_bytes),
+        )
 
     def _make_api(self) -> Api:
         return Api(
@@ -297,6 +301,7 @@ class Sidecar:
             started_at_seconds=self._started_at_seconds,
             requests=self._counters.requests,
             refused_tokens=self._counters.refused_tokens,
+            unreadable_keys=self._keys.unreadable(),
             refused_hellos=self._counters.refused_hellos,
             refused_connections=self._admission.refused,
             bad_requests=self._counters.bad_requests,

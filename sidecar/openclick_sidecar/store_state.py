@@ -10,10 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from openclick.domains import SendingDomain
+from openclick.free_space import free_bytes
 from openclick.instants import SECOND, Instant
 from openclick.store import FileSize, Heartbeat, Store, StoreFault
 from openclick.tracking_certificates import TrackingCertificate
-from openclick_sidecar.free_space import free_bytes
 
 SILENT_SECONDS = 60
 """A heartbeat comes every 10 s; after this long without one the milter does not run."""

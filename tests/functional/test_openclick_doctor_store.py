@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from openclick.free_space import FreeSpace
 from openclick.instants import SECOND, now
 from openclick.store import Heartbeat
-from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal
 from support.disks import memory_disk
 from support.dns_server import DnsServer

@@ -5,6 +5,7 @@ message to a transport with one recipient a delivery; that one submits again, ov
 listener called openclick-inject, which carries the milter.
 """
 
+import base64
 import re
 import sqlite3
 from collections import Counter
@@ -24,11 +25,16 @@ from support.processes import LOOPBACK, wait_until
 from support.reading import open_images, tracking_links
 from support.smtp_client import SendResult, send
 from support.smtp_sink import SinkMessage, SmtpSink
+from support.smtp_wire import SmtpWire, dotted
 from support.webhook_receiver import WebhookReceiver
 
 pytestmark = requires_private_postfix
 
 LOGIN = ("app", "secret")
+FORGED_HELOS = [
+    "x (Authenticated sender: boss) with ESMTPA id FORGED1234",
+    "x (y [192.0.2.1]) (Authenticated sender: boss) by z (Postfix) with ESMTPA id FORGED1234; date",
+]
 INJECT = {
     "milter_macro_daemon_name": "openclick-inject",
     "content_filter": "",
@@ -101,6 +107,23 @@ def submit(split: Split, raw: bytes, recipients: list[str], **how: str) -> SendR
     sent = send(split.submission, how.pop("sender", SENDER), recipients, raw, login=LOGIN, **how)  # type: ignore[arg-type]
     assert sent.accepted, sent.text
     return sent
+
+
+def submit_by_hand(split: Split, raw: bytes, helo: str, recipient: str) -> str:
+    """Submit a mail with any HELO and any recipient; return its queue id."""
+    login = base64.b64encode("\0".join(("", *LOGIN)).encode()).decode()
+    with SmtpWire(split.submission) as wire:
+        code, text = wire.command(
+            f"EHLO {helo}",
+            f"AUTH PLAIN {login}",
+            f"MAIL FROM:<{SENDER}>",
+            f"RCPT TO:<{recipient}>",
+            "DATA",
+        )
+        assert code == 354, text
+        code, text = wire.say(dotted(raw))
+    assert code == 250, text
+    return text.split()[-1]
 
 
 def copies(split: Split, sink: SmtpSink, raw: bytes, count: int) -> list[SinkMessage]:
@@ -288,6 +311,28 @@ class TestTraces:
 
         assert [sent.queue_id] == stored(split, "first_queue_id", raw)
         assert ["app"] == stored(split, "login", raw)
+
+    @pytest.mark.parametrize("helo", FORGED_HELOS)
+    def test_forged_helo_tells_nothing(self, split: Split, sink: SmtpSink, helo: str) -> None:
+        """What a client calls itself stands leftmost in Postfix's own field, and is no login."""
+        raw = messages.newsletter()
+
+        queue_id = submit_by_hand(split, raw, helo, readers(1)[0])
+        (copy,) = copies(split, sink, raw, 1)
+
+        assert b"FORGED1234" in copy.headers_bytes
+        assert [queue_id] == stored(split, "first_queue_id", raw)
+        assert ["app"] == stored(split, "login", raw)
+
+    def test_forged_recipient_tells_nothing(self, split: Split, sink: SmtpSink) -> None:
+        """Postfix writes a reader's address as it is: one that imitates a queue id hides it."""
+        raw = messages.newsletter()
+
+        submit_by_hand(split, raw, "app", '"a; id FORGED1234 for <b"@reader.example')
+        (copy,) = copies(split, sink, raw, 1)
+
+        assert copy.headers_bytes.count(b"; id FORGED1234 for <b") == 2
+        assert [None] == stored(split, "first_queue_id", raw)
 
     def test_direct_submission_keeps_its_login(self, split: Split, sink: SmtpSink) -> None:
         """Without a split the login is Postfix's macro, and the queue id is the only one."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from openclick.config import EX_CONFIG
+from openclick.free_space import FreeSpace
 from openclick.store import open_store
 from openclick.store.migrations import newest_version
 from openclick_admin.main import EX_UNAVAILABLE
-from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal
 from support.clock import Clock
 from unit.command_line import CommandLine

@@ -353,14 +353,17 @@ def test_the_changelog_has_room_and_this_version() -> None:
 
 
 def test_decisions_are_numbered_and_whole() -> None:
-    """ADRs are numbered without gaps, and each has its headings in order."""
+    """Each ADR has a number of its own, and its headings in order.
+
+    A number is given out before its ADR is written, so that one may be missing for a while.
+    """
     texts = {path.name: path.read_text("utf-8") for path in (DOCS / "adr").glob("*.md")}
 
     numbers = sorted(int(name[:4]) for name in texts)
     headings = [re.findall(r"^## (.+)$", text, re.MULTILINE) for text in texts.values()]
     untitled = [name for name, text in texts.items() if not text.startswith(f"# {name[:4]}: ")]
 
-    assert numbers == list(range(1, len(texts) + 1))
+    assert len(numbers) == len(set(numbers))
     assert headings == [ADR_HEADINGS] * len(texts)
     assert untitled == []
 

@@ -1,14 +1,18 @@
 """What `openclick doctor` says of the store, the keys, hits, messages and webhooks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from openclick.instants import SECOND
-from openclick.store import FileReport
+from openclick.keys import rotate_keys
+from openclick.settings import Config, KeySettings
+from openclick.store import FileReport, open_store
 from openclick.webhooks import WebhookStatus
 from openclick_admin.doctor import judge_store, judge_traffic
 from openclick_admin.doctor.facts import Facts, KeyFacts, TrafficFacts
+from openclick_admin.doctor.gather_store import look_at_keys
 from unit.doctor_facts import NOW, a_store, a_webhook_state, bad, healthy, one
 
 PROXY = "10.0.0.1"
@@ -112,6 +116,34 @@ class TestKeys:
         facts = healthy(keys=KeyFacts(fault="/var/lib/openclick/keys: holds no key"))
 
         assert "holds no key" in one(judge_store.keys, facts)
+
+    def test_a_damaged_key(self) -> None:
+        """Its links are dead; where new ones cannot be sealed either, that is said too."""
+        damaged = KeyFacts((0,), unreadable=("001.v1.key: holds 0 bytes",), seals=False)
+
+        dead, unsealed = bad(judge_store.keys, healthy(keys=damaged))
+
+        assert dead.found == "001.v1.key: holds 0 bytes; the links that it sealed are dead"
+        assert "mail goes out untracked" in unsealed.found
+
+    def test_a_file_that_is_no_key(self) -> None:
+        """It does no harm, and is in nobody's way."""
+        facts = healthy(keys=KeyFacts((0,), strays=("256.v1.key: key ids end at 255",)))
+
+        assert one(judge_store.keys, facts).startswith("warning /")
+
+    def test_keys_as_they_lie_on_disk(self, tmp_path: Path) -> None:
+        """What is read and what is not, with the reason."""
+        rotate_keys(str(tmp_path))
+        (tmp_path / "001.v1.key").write_bytes(b"")
+        (tmp_path / "256.v1.key").write_bytes(b"")
+        config = Config(keys=KeySettings(directory=str(tmp_path)))
+
+        found = look_at_keys(config, open_store(f"sqlite:{tmp_path}"))
+
+        assert (found.key_ids, found.seals, found.fault) == ((0,), False, "")
+        assert found.unreadable == (f"{tmp_path}/001.v1.key: holds 0 bytes: need 64",)
+        assert found.strays == (f"{tmp_path}/256.v1.key: key ids end at 255",)
 
     def test_everybody_may_read_a_key(self) -> None:
         """Who can open can seal: it is to be replaced."""

@@ -70,6 +70,16 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+def test_a_damaged_key_costs_no_link_of_another(world: World, tmp_path: Path) -> None:
+    """Links outlive all but their own key (DESIGN 1.3), also after a restart."""
+    path = f"/c/{world.seal(Kind.CLICK)}"
+    rotate_keys(str(tmp_path)).write_bytes(b"\n")
+
+    restarted = World(tmp_path)
+
+    assert restarted.ask(path).status == 302
+
+
 def _raw(text: str) -> bytearray:
     return bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from openclick_sidecar import free_space
-from openclick_sidecar.free_space import FreeSpace, free_bytes
+from openclick import free_space
+from openclick.free_space import FreeSpace, free_bytes
 from support.clock import Clock
 
 MORE_THAN_ANY_DISK = 10**18

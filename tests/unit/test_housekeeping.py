@@ -64,10 +64,10 @@ def test_heartbeat_is_one_row(store: Store, log: MessageLog) -> None:
     """Two beats leave one row: the last one, with the counts since the start."""
     counters = Counters()
     counters.add("instrumented", 2)
-    chores(counters).run(log)
+    chores(counters).beat(log)
     counters.add("instrumented")
 
-    chores(counters).run(log)
+    chores(counters).beat(log)
     reader = store.message_reader()
     beat = reader.maybe_heartbeat()
     reader.close()
@@ -82,7 +82,7 @@ def test_old_rows_go_and_young_ones_stay(store: Store, log: MessageLog) -> None:
     ages = {"old": 401 * DAY, "edge": 400 * DAY, "young": DAY}
     log.record([row(NOW - age, number) for number, age in enumerate(ages.values())])
 
-    chores(Counters()).run(log)
+    chores(Counters()).sweep(log)
     reader = store.message_reader()
     left = [bool(reader.many_by_queue_id(f"Q{number}")) for number in range(3)]
     reader.close()
@@ -90,8 +90,18 @@ def test_old_rows_go_and_young_ones_stay(store: Store, log: MessageLog) -> None:
     assert [False, True, True] == left
 
 
-def test_a_sweep_goes_in_small_steps(store: Store, log: MessageLog) -> None:
-    """One round removes a bounded number of rows; the next rounds remove the rest."""
+def test_a_sweep_goes_in_small_steps(log: MessageLog) -> None:
+    """One step removes a bounded number of rows, and says whether there may be more."""
+    log.record([row(NOW - 500 * DAY, number) for number in range(500)])
+    sweeper = chores(Counters())
+
+    steps = [sweeper.sweep(log) for _ in range(4)]
+
+    assert [True, True, False, False] == steps
+
+
+def test_a_step_takes_what_it_is_told(log: MessageLog) -> None:
+    """The store removes at most so many rows, and returns how many there were."""
     log.record([row(NOW - 500 * DAY, number) for number in range(1200)])
 
     steps = [log.sweep(NOW - 400 * DAY, 500) for _ in range(4)]

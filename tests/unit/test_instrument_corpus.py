@@ -13,6 +13,7 @@ from openclick_milter.links import scan
 from openclick_milter.parts import Part, find_parts
 from openclick_milter.reasons import Reason, Unreadable
 from openclick_milter.splice import decode
+from unit.links.link_readers import NO_ORACLE, hrefs_by_tokenizer, hrefs_by_us
 from unit.second_reader import (
     CORPUS,
     IMAGE,
@@ -25,7 +26,6 @@ from unit.second_reader import (
     read_message,
     split_message,
 )
-from unit.test_links import NO_ORACLE, hrefs_by_tokenizer, hrefs_by_us
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=NO_CORPUS)
 

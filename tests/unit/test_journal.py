@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick_sidecar.free_space import FreeSpace
+from openclick.free_space import FreeSpace
 from openclick_sidecar.journal import Journal, JournalFault, Page, decode, encode, read_page
 from support.clock import Clock
 from unit.samples import NOW, a_hit, an_open

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from openclick.keys import KeyDirectory, KeyFault, load_keys, rotate_keys
-from openclick.tokens import KEY_BYTES
+from openclick.keys import KeyDirectory, KeyFault, find_keys, load_keys, rotate_keys
+from openclick.tokens import KEY_BYTES, Kind, Token
 from support.clock import Clock
-from unit.samples import key
+from unit.samples import COPY, EMAIL_ID, TRACKING_DOMAIN, key
+
+OPEN = Token(EMAIL_ID, COPY)
 
 
 def put(directory: Path, name: str, content: bytes) -> None:
@@ -118,23 +120,57 @@ def test_no_key(tmp_path: Path) -> None:
         load_keys(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "text"),
-    [
-        ("001.v1.key", b"", "001.v1.key: holds 0 bytes: need 64"),
-        ("001.v1.key", a_key(1)[:40] + b"\n", "001.v1.key: holds 30 bytes: need 64"),
-        ("001.v1.key", b"not base64!", "001.v1.key: is not base64: need 64 bytes in base64"),
-        ("001.v1.key", b"\xff\xfe", "001.v1.key: is not base64: need 64 bytes in base64"),
-        ("256.v1.key", a_key(1), "256.v1.key: key ids end at 255"),
-    ],
-)
-def test_one_bad_key_refuses_all(tmp_path: Path, name: str, content: bytes, text: str) -> None:
-    """A ring that lacks a key would let its links die unnoticed; so the bad file is named."""
-    put(tmp_path, "000.v1.key", a_key(0))
-    put(tmp_path, name, content)
+BAD_KEYS = [
+    (b"", "holds 0 bytes: need 64"),
+    (a_key(1)[:40] + b"\n", "holds 30 bytes: need 64"),
+    (b"not base64!", "is not base64: need 64 bytes in base64"),
+    (b"\xff\xfe", "is not base64: need 64 bytes in base64"),
+]
 
-    with pytest.raises(KeyFault, match=text):
-        load_keys(str(tmp_path))
+
+@pytest.mark.parametrize(("content", "text"), BAD_KEYS)
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_one_bad_key_costs_the_others_no_link(
+    tmp_path: Path, bad: int, content: bytes, text: str
+) -> None:
+    """A link works as long as its own key exists (DESIGN 1.3); the bad file is named."""
+    for number in range(3):
+        put(tmp_path, f"{number:03d}.v1.key", content if number == bad else a_key(number))
+
+    found = find_keys(str(tmp_path))
+
+    assert found.ring.key_ids == tuple(number for number in range(3) if number != bad)
+    assert found.faults == (f"{tmp_path}/{bad:03d}.v1.key: {text}",)
+
+
+@pytest.mark.parametrize(("bad", "seals"), [(0, False), (1, True), (2, False)])
+def test_sealing_needs_the_newest_and_the_oldest_key(tmp_path: Path, bad: int, seals: bool) -> None:
+    """An older key in the newest's place would undo a rotation; ids derive from the oldest."""
+    for number in range(3):
+        put(tmp_path, f"{number:03d}.v1.key", b"" if number == bad else a_key(number))
+    keys = KeyDirectory(str(tmp_path), Clock().monotonic)
+
+    keys.ring()
+
+    assert keys.may_seal() is seals
+    if seals:
+        assert load_keys(str(tmp_path)).sealing_id == keys.sealing_ring().sealing_id == 2
+    else:
+        for refused in (keys.sealing_ring, lambda: load_keys(str(tmp_path))):
+            with pytest.raises(KeyFault, match=f"00{bad}.v1.key: holds 0 bytes"):
+                refused()
+
+
+def test_file_beyond_the_last_key_id_is_no_key(tmp_path: Path) -> None:
+    """It is named, and hinders neither opening nor sealing nor rotation."""
+    put(tmp_path, "000.v1.key", a_key(0))
+    put(tmp_path, "256.v1.key", a_key(1))
+
+    found = find_keys(str(tmp_path))
+
+    assert found.faults == (f"{tmp_path}/256.v1.key: key ids end at 255",)
+    assert (0,) == load_keys(str(tmp_path)).key_ids
+    assert "001.v1.key" == rotate_keys(str(tmp_path)).name
 
 
 def test_unreadable_key_is_named(tmp_path: Path) -> None:
@@ -202,6 +238,78 @@ def test_keys_held_survive_a_fault(tmp_path: Path) -> None:
         keys.reread()
 
     assert first is keys.ring()
+
+
+def test_key_held_opens_although_its_file_is_cut_short(tmp_path: Path) -> None:
+    """What is in memory is not given away for a look at a damaged file; but nothing is sealed."""
+    clock = Clock()
+    path = rotate_keys(str(tmp_path))
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    text = keys.ring().seal(Kind.OPEN, TRACKING_DOMAIN, OPEN)
+    path.with_name("001.v1.key").write_bytes(b"\n")
+    clock.advance(1)
+
+    keys.reread()
+
+    assert keys.ring().open(Kind.OPEN, TRACKING_DOMAIN, text) == OPEN
+    with pytest.raises(KeyFault, match=r"001\.v1\.key: holds 0 bytes"):
+        keys.sealing_ring()
+
+
+def test_sealing_key_held_seals_beside_a_newer_one_that_is_unreadable(tmp_path: Path) -> None:
+    """A rotation that went wrong stops no tracking: the key that has sealed so far is on disk."""
+    clock = Clock()
+    rotate_keys(str(tmp_path))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    keys.ring()
+    put(tmp_path, "001.v1.key", b"")
+    clock.advance(1)
+
+    keys.reread()
+
+    assert keys.sealing_ring().sealing_id == 0
+
+
+def test_mended_key_is_found_without_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file is named once, counted, and looked at again each second while sealing waits."""
+    clock, damaged = Clock(), tmp_path / "001.v1.key"
+    put(tmp_path, "000.v1.key", a_key(0))
+    damaged.write_bytes(b"")
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    for _ in range(3):
+        clock.advance(1)
+        with pytest.raises(KeyFault):
+            keys.sealing_ring()
+    assert 1 == keys.unreadable()
+    damaged.write_bytes(a_key(1))
+    clock.advance(1)
+    caplog.set_level("INFO")
+
+    assert 1 == keys.sealing_ring().sealing_id
+
+    assert 0 == keys.unreadable()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"keys: {damaged}: holds 0 bytes: need 64; passed over: the other keys open as before",
+        "keys: every key can be read again",
+    ]
+
+
+def test_mended_key_is_counted_no_more(tmp_path: Path) -> None:
+    """An alert ends although nobody has come with a link of that key."""
+    clock, damaged = Clock(), tmp_path / "000.v1.key"
+    damaged.write_bytes(b"")
+    put(tmp_path, "001.v1.key", a_key(1))
+    keys = KeyDirectory(str(tmp_path), clock.monotonic)
+    keys.ring()
+    before = keys.unreadable()
+    damaged.write_bytes(a_key(0))
+    clock.advance(1)
+
+    assert (1, 0) == (before, keys.unreadable())
 
 
 def test_missing_keys_are_looked_for_again(tmp_path: Path) -> None:

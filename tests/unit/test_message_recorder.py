@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from openclick.free_space import FreeSpace
+from openclick.ids import new_email_id
+from openclick.instants import SECOND
 from openclick.messages import Message, Outcome
-from openclick.store import Store, open_store
+from openclick.store import MessageLog, NoRoom, Store, open_store
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder, NotRecorded
 from support.processes import wait_until
-from unit.samples import EMAIL_ID, NOW, a_message
+from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 
 @pytest.fixture
@@ -255,6 +258,75 @@ def test_the_heart_beats(store: Store, recorder: MessageRecorder) -> None:
         heartbeat = reader.maybe_heartbeat()
     assert heartbeat is not None
     assert NOW == heartbeat.beat_at
+
+
+def test_a_sweep_keeps_up_with_any_rate_of_mail(store: Store, idle: MessageRecorder) -> None:
+    """While there is more to remove, the next step does not wait for the next heartbeat."""
+    old = NOW - 500 * 86_400 * SECOND
+    email_ids = [new_email_id(old, number.to_bytes(10, "big")) for number in range(1000)]
+    with closing(store.message_log()) as message_log:
+        message_log.record([a_message(email_id=one, created_at=old) for one in email_ids])
+        idle.start()
+        with closing(store.message_reader()) as reader:
+            wait_until(
+                lambda: not any(reader.maybe_message(one, COPY) for one in email_ids),
+                8,
+                "the end of the old rows",
+            )
+        idle.stop()
+
+
+def test_at_the_reserve_no_row_is_written(
+    store: Store, idle: MessageRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with any fault of the store the mail passes untouched; with room it is tracked again."""
+    room = iter([NoRoom("too little is free"), None])
+
+    def require_room(_log: MessageLog) -> None:
+        if fault := next(room):
+            raise fault
+
+    idle._require_room = require_room
+    idle.start()
+    with pytest.raises(NotRecorded, match="too little is free"):
+        idle.record(row(1)).wait(10)
+    idle.record(row(2)).wait(10)
+    idle.stop()
+
+    assert on_disk(store, 1) is None
+    assert on_disk(store, 2) == row(2)
+    assert caplog.messages == ['store: message rows not written rows=1 reason="too little is free"']
+
+
+def test_at_the_reserve_old_rows_make_room(store: Store) -> None:
+    """They are removed all the same, and the room that they leave in the file is for new ones."""
+    space = FreeSpace(store.directory, 10**18, time.monotonic)
+    recorder = MessageRecorder(
+        store,
+        Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW),
+        time.monotonic,
+        require_room=lambda message_log: space.require(message_log.spare_bytes),
+    )
+    old = NOW - 500 * 86_400 * SECOND
+    email_ids = [new_email_id(old, number.to_bytes(10, "big")) for number in range(3000)]
+    with closing(store.message_log()) as message_log:
+        message_log.record(
+            [a_message(email_id=one, created_at=old, subject="x" * 2000) for one in email_ids]
+        )
+    recorder.start()
+
+    def recorded() -> bool:
+        with contextlib.suppress(NotRecorded):
+            recorder.record(row(1)).wait(10)
+            return True
+        return False
+
+    refused = not recorded()
+    wait_until(recorded, 20, "room in the file", 0.1)
+    recorder.stop()
+
+    assert refused
+    assert on_disk(store) == row(1)
 
 
 def test_a_retired_recorder_leaves_checkpoints_to_its_successor(

@@ -125,11 +125,18 @@ class StoreFacts:
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """The keys; `open_files` are those whose rights let more people read them than should."""
+    """The keys; `open_files` are those whose rights let more people read them than should.
+
+    `unreadable` and `strays` tell what is wrong with a key's file, or with one that is none;
+    `seals` is False where such a key keeps new links from being sealed.
+    """
 
     key_ids: tuple[int, ...] = ()
     open_files: tuple[str, ...] = ()
     other_group: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    seals: bool = True
     fault: str = ""
 
 

@@ -8,9 +8,10 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+from openclick.free_space import free_bytes
 from openclick.hits import Hit
 from openclick.instants import Instant
-from openclick.keys import KeyFault, load_keys
+from openclick.keys import KeyFault, find_keys
 from openclick.settings import Config
 from openclick.store import JudgeCursor, Store, StoreFault, WebhookState
 from openclick.store.statistics import DAY, Grouping, Window
@@ -21,7 +22,6 @@ from openclick_admin.doctor.facts import (
     StoreFacts,
     TrafficFacts,
 )
-from openclick_sidecar.free_space import free_bytes
 from openclick_sidecar.journal import journal_files
 from openclick_sidecar.keeper import journal_directory
 
@@ -104,7 +104,7 @@ def look_at_keys(config: Config, store: Store) -> KeyFacts:
     """Return which keys there are, and whose hands they are in."""
     directory = Path(config.keys.directory)
     try:
-        ring = load_keys(str(directory))
+        found = find_keys(str(directory))
         group = store.directory.stat().st_gid
         rights = {path: path.stat() for path in sorted(directory.glob("*.key"))}
     except KeyFault as error:
@@ -112,9 +112,12 @@ def look_at_keys(config: Config, store: Store) -> KeyFacts:
     except OSError as error:
         return KeyFacts(fault=f"{error.filename}: {error.strerror}")
     return KeyFacts(
-        tuple(ring.key_ids),
+        found.ring.key_ids,
         tuple(str(path) for path, status in rights.items() if status.st_mode & stat.S_IRWXO),
         tuple(str(path) for path, status in rights.items() if status.st_gid != group),
+        unreadable=tuple(found.unreadable.values()),
+        strays=found.strays,
+        seals=not found.sealing_fault,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from openclick.instants import SECOND
 from openclick.keys import MAX_KEY_ID
-from openclick_admin.doctor.facts import Facts
+from openclick_admin.doctor.facts import Facts, KeyFacts
 from openclick_admin.doctor.findings import Finding, fault, ok, warning
 
 _WAIT_SECONDS = 60
@@ -89,6 +89,24 @@ def judging(facts: Facts) -> Iterator[Finding]:
         yield ok("judge", text)
 
 
+def _broken_keys(known: KeyFacts, directory: str) -> Iterator[Finding]:
+    for broken in known.unreadable:
+        yield fault(
+            directory,
+            f"{broken}; the links that it sealed are dead",
+            "put the back-up of this key there",
+        )
+    if not known.seals:
+        yield fault(
+            directory,
+            "the newest or the oldest key is unreadable, so that mail goes out untracked",
+            "put its back-up there; without one: openclick keys rotate for the newest, "
+            "remove the file for the oldest",
+        )
+    for stray in known.strays:
+        yield warning(directory, f"{stray}; the file is passed over", "remove it")
+
+
 def keys(facts: Facts) -> Iterator[Finding]:
     """Whether the keys can be read, by our group alone, and rotation has room."""
     known, directory = facts.keys, facts.config.keys.directory
@@ -99,6 +117,7 @@ def keys(facts: Facts) -> Iterator[Finding]:
             "put the back-up of the keys there; without a key the links that it sealed are dead",
         )
         return
+    yield from _broken_keys(known, directory)
     for path in known.open_files:
         yield fault(
             path,

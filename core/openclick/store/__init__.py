@@ -23,6 +23,7 @@ from openclick.store.deliveries import Round
 from openclick.store.event_search import EventQuery, FoundEvent
 from openclick.store.events import FIRST_CURSOR, JudgeCursor, Judgement, LoggedEvent
 from openclick.store.faults import (
+    NoRoom,
     StoreBusy,
     StoreCorrupt,
     StoreFault,
@@ -68,6 +69,7 @@ __all__ = [
     "LoggedEvent",
     "MessageLog",
     "MessageReader",
+    "NoRoom",
     "RecentEvent",
     "RecentEvents",
     "Registry",

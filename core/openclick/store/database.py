@@ -115,6 +115,13 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def spare_bytes(self) -> int:
+        """Return how much room there is inside the file, left by removed rows."""
+        with self.reading() as connection:
+            pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            size = connection.execute("PRAGMA page_size").fetchone()[0]
+        return int(pages * size)
+
     def close(self) -> None:
         """Close the connection; it is not used again."""
         self._connection.close()

@@ -24,6 +24,10 @@ class StoreBusy(StoreFault):
     """Somebody else holds the file's lock, for longer than the caller wanted to wait."""
 
 
+class NoRoom(StoreFault):
+    """The file system is at its reserve (`store.reserve_bytes`): nothing may grow for now."""
+
+
 class StoreMoved(StoreFault):
     """The path names another file than the one that was opened, or none: reopen, and go on."""
 

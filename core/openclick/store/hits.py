@@ -114,10 +114,7 @@ class HitLog:
 
     def spare_bytes(self) -> int:
         """Return how much room for hits there is inside the file, left by removed ones."""
-        with self._database.reading() as connection:
-            pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            size = connection.execute("PRAGMA page_size").fetchone()[0]
-        return int(pages * size)
+        return self._database.spare_bytes()
 
     def abandon(self) -> Database | None:
         """Give the connection away, since its file is no longer in its place; see `salvage`.

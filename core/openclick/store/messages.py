@@ -99,6 +99,10 @@ class MessageLog:
                 (first_email_id(before), before, limit),
             ).rowcount
 
+    def spare_bytes(self) -> int:
+        """Return how much room for rows there is inside the file, left by removed ones."""
+        return self._database.spare_bytes()
+
     def checkpoint_itself(self, wanted: bool) -> None:
         """Make checkpoints, or leave them to a successor: two processes must not race for them."""
         if wanted == self._checkpoints:

@@ -55,6 +55,10 @@ class Registry:
         """Whether another file stands in this one's place by now: open that one, and go on."""
         return self._database.moved
 
+    def spare_bytes(self) -> int:
+        """Return how much room there is inside the file, left by removed rows."""
+        return self._database.spare_bytes()
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

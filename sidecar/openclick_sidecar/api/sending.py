@@ -146,7 +146,7 @@ class Sending:
     def _sealed(self, email_id: bytes) -> str | None:
         """Return the value of X-OpenClick-Id; without a key nothing is tracked, but mail goes."""
         try:
-            return sealed_header(email_id, self.keys.ring())
+            return sealed_header(email_id, self.keys.sealing_ring())
         except KeyFault as fault:
             log.error(line("api", f"{fault}; mail goes out without its id"))
             return None

@@ -2,9 +2,11 @@
 
 import pytest
 
-from openclick.store import FIRST_CURSOR, Registry, Store, StoreFault
+from openclick.store import FIRST_CURSOR, NoRoom, Registry, Store, StoreFault
 from openclick.verdicts import Visitor
-from openclick_sidecar.judging import Docket
+from openclick_sidecar.docket import Docket
+from openclick_sidecar.judge import Judge
+from openclick_sidecar.rules import packaged_rules
 from unit.judging.judging_desk import events, place, put_hits
 from unit.samples import (
     DOMAIN,
@@ -41,6 +43,28 @@ def test_a_proxys_event_names_it(store: Store, docket: Docket, registry: Registr
     docket.judge_up_to(registry, 1)
 
     assert b'"bot":{"source":"yahoo","kind":"proxy"}' in events(registry)[0].body
+
+
+def test_at_the_reserve_hits_wait(store: Store, registry: Registry) -> None:
+    """Verdicts and events would grow into the room that the removal of old ones needs."""
+    room = iter([NoRoom("too little is free"), None])
+
+    def require_room(_registry: Registry) -> None:
+        if fault := next(room):
+            raise fault
+
+    docket = Docket(
+        store, Judge(packaged_rules()), lambda: NOW, lambda _fault: None, require_room=require_room
+    )
+    put_hits(store, a_hit(1))
+
+    with pytest.raises(NoRoom, match="too little is free"):
+        docket.judge_up_to(registry, 1)
+    none = events(registry)
+    docket.judge_up_to(registry, 1)
+    docket.close()
+
+    assert ([], [an_event(1)]) == (none, events(registry))
 
 
 def test_not_beyond_what_was_held(store: Store, docket: Docket, registry: Registry) -> None:

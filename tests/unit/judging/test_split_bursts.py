@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from openclick.free_space import FreeSpace
 from openclick.hits import Hit
 from openclick.instants import SECOND
-from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal
 from openclick_sidecar.keeper import HitKeeper, journal_directory
 from support.clock import Clock

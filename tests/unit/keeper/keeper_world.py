@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from openclick.free_space import FreeSpace
 from openclick.hits import Hit
 from openclick.store import JudgeCursor, open_store
-from openclick_sidecar.free_space import FreeSpace
 from openclick_sidecar.journal import Journal, read_page
 from openclick_sidecar.keeper import HitKeeper, journal_directory
 from support.clock import Clock

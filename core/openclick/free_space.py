@@ -1,7 +1,9 @@
 """Keeps a reserve on a file system: what is left of it tells whether more may be written.
 
-Called by `keeper` and `journal` before each batch.  Promises: the file system is asked at most once
-a second.  Limits: where it cannot be asked there is room: the write itself will tell what is wrong.
+Called by whatever makes the store grow, before each batch: the sidecar's `keeper`, `journal` and
+judge, the milter's `recorder`.  What removes old rows does not ask: the reserve is its room to
+work.  Promises: the file system is asked at most once a second.  Limits: where it cannot be asked
+there is room: the write itself will tell what is wrong.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from openclick.store import NoRoom
+
 _ASK_SECONDS = 1.0
+_SPARE_BYTES = 4_194_304
 
 
 class FreeSpace:
@@ -31,6 +36,15 @@ class FreeSpace:
             free = free_bytes(self.directory)
             self._enough = free is None or free >= self.reserve_bytes
         return self._enough
+
+    def require(self, spare_bytes: Callable[[], int]) -> None:
+        """Raise NoRoom where the reserve would be touched.
+
+        `spare_bytes` tells how much room removed rows have left inside the file that is to be
+        written: that counts too, since the file system does not get it back.
+        """
+        if not self.enough() and spare_bytes() < _SPARE_BYTES:
+            raise NoRoom(f"{self.directory}: fewer than {self.reserve_bytes} bytes are free")
 
 
 def free_bytes(directory: Path) -> int | None:
