@@ -6,7 +6,7 @@ that only the group of the directory reads them.
 
 Promises: a key that cannot be read is named, with the reason, and costs no link of another key; no
 daemon ever seals with a key that is not on disk.  Opening takes every key that can be read.
-Sealing asks for more (ADR 0022): the newest, because an older one in its place would undo a
+Sealing asks for more (ADR 0018): the newest, because an older one in its place would undo a
 rotation, and the oldest, because ids derive from it.  Limits: after key 255 there is no further
 rotation.
 """

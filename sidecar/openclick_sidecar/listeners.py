@@ -30,7 +30,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from openclick.option_kinds import HostPort
@@ -40,6 +39,8 @@ from openclick_sidecar.admission import Admission
 from openclick_sidecar.channel import HitChannel
 from openclick_sidecar.client_address import normal_peer
 from openclick_sidecar.hit_factory import HitFactory
+from openclick_sidecar.tls import TlsContexts
+from openclick_sidecar.tls_connection import TlsFactory
 
 _BACKLOG = 1024
 HITS, TLS, PROXY, METRICS = "hits", "tls", "proxy", "metrics"
@@ -115,7 +116,7 @@ class _Entrance:
 class Listeners:
     """The ports of one sidecar.
 
-    `tls` makes the server's side of TLS connections (IOpenSSLServerConnectionCreator).
+    `tls` has the certificates of the TLS entrance.
     """
 
     reactor: Any
@@ -123,7 +124,7 @@ class Listeners:
     admission: Admission
     is_proxy: Callable[[str], bool]
     metrics: Any
-    tls: Any
+    tls: TlsContexts
 
     def __post_init__(self) -> None:
         self.ports: list[Any] = []
@@ -161,8 +162,7 @@ class Listeners:
             self.speaks_tls = True
             endpoint = _Entrance(self.reactor, bound, self._everybody)
             hits: Any = self.hits
-            factory = TLSMemoryBIOFactory(self.tls, isClient=False, wrappedFactory=hits)
-            factory.noisy = False
+            factory = TlsFactory(self.tls, hits, lambda call: self.reactor.callLater(0, call))
         else:
             endpoint, factory = _Entrance(self.reactor, bound, self._everybody), self.hits
         endpoint.listen(factory).addCallback(self.ports.append)

@@ -1,9 +1,9 @@
 """TLS for the public listener: the right certificate for the name that a browser asks for.
 
-Made by `service`, asked by Twisted for each connection; the only importer of OpenSSL.  A connection
-begins on a context without a certificate, which refuses; the name in its hello (SNI) moves it to
-the context of that name.  Contexts are made at the first hello (305 µs and 16 KiB each) and again
-when the certificate behind them is another one.
+Made by `https`, asked by `tls_connection` for an engine for each connection; the only importer of
+OpenSSL.  A connection begins on a context without a certificate, which refuses; the name in its
+hello (SNI) moves it to the context of that name.  Contexts are made at the first hello (305 µs and
+16 KiB each) and again when the certificate behind them is another one.
 
 Promises: TLS 1.2 and 1.3; sessions and tickets on, with one session id for all contexts, without
 which nothing is resumed across the move; ALPN answers http/1.1 on every context, because a client
@@ -13,14 +13,13 @@ never sees somebody else's.  Limits: nothing is served to clients without SNI.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import OrderedDict
 from typing import Any
 
 import OpenSSL
 from OpenSSL import SSL, crypto
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from zope.interface import implementer
 
 from openclick.logs import line
 from openclick_sidecar.certificate_shelf import CertificateShelf
@@ -34,11 +33,11 @@ _SESSION_SECONDS = 86_400
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 _HTTP_1_1 = b"http/1.1"
 _MOST_CONTEXTS = 2000
+_RECORD_BYTES = 16_384
 # Since 24.3 pyOpenSSL takes cryptography's own objects, and warns of others.
 _WRAPS = tuple(map(int, OpenSSL.__version__.split(".")[:2])) < (24, 3)
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class TlsContexts:
     """Makes the server's side of TLS connections."""
 
@@ -49,9 +48,11 @@ class TlsContexts:
         self._nameless = _context()
         self._nameless.set_tlsext_servername_callback(self._on_hello)
 
-    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: N802, N803
-        """Return the TLS engine of a new connection."""
-        return SSL.Connection(self._nameless, None)
+    def engine(self) -> TlsEngine:
+        """Return the engine of a new connection."""
+        connection = SSL.Connection(self._nameless, None)
+        connection.set_accept_state()
+        return TlsEngine(connection)
 
     def _on_hello(self, connection: SSL.Connection) -> None:
         """Move a connection to the context of its name.
@@ -89,6 +90,59 @@ class TlsContexts:
         if len(self._contexts) > _MOST_CONTEXTS:
             self._contexts.popitem(last=False)
         return held[1]
+
+
+class TlsEngine:
+    """The server's side of one connection, without a socket: the wire's bytes in, and out.
+
+    `established` once the handshake is done; `ended` once the client has said that it sends no
+    more, or after a fault: then what is outgoing, an alert, is the last of it.
+    """
+
+    def __init__(self, tls: SSL.Connection) -> None:
+        self._tls = tls
+        self.established = False
+        self.ended = False
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what has come, one byte or more; return what it says, in the clear."""
+        said: list[bytes] = []
+        tls = self._tls
+        try:
+            tls.bio_write(data)
+            if not self.established:
+                tls.do_handshake()
+                self.established = True
+            while True:
+                said.append(tls.recv(_RECORD_BYTES))
+        except SSL.WantReadError:
+            pass
+        except SSL.Error as error:
+            self.ended = True
+            if isinstance(error, SSL.ZeroReturnError):
+                self.close()
+        return b"".join(said)
+
+    def send(self, data: bytes) -> None:
+        """Have `data` leave with what is outgoing; after the handshake."""
+        try:
+            while data:
+                data = data[self._tls.send(data) :]
+        except SSL.Error:
+            self.ended = True
+
+    def close(self) -> None:
+        """Have what is outgoing end with the word that nothing more will come."""
+        with contextlib.suppress(SSL.Error):
+            self._tls.shutdown()
+
+    def outgoing(self) -> bytes:
+        """Return what must be sent now, empty for nothing; each time what is new."""
+        found: list[bytes] = []
+        with contextlib.suppress(SSL.WantReadError):
+            while not found or len(found[-1]) == _RECORD_BYTES:
+                found.append(self._tls.bio_read(_RECORD_BYTES))
+        return b"".join(found)
 
 
 def _context(certificate: Certificate | None = None) -> SSL.Context:

@@ -8,18 +8,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.authority import Authority, replace
-from support.http_client import Response, fetch
+from support.authority import replace
+from support.http_client import fetch
+from support.https_sidecar import BROWSER, HttpsSidecar
 from support.installation import InstallationUnavailable
-from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
+from support.lone_sidecar import TRACKING_DOMAIN, destination
 from support.processes import LOOPBACK, free_port, wait_until
 
 OTHER = "links.andere.example"
-BROWSER = ("h2", "http/1.1")
 STRANGERS_A_SECOND = 200
 PARENT = """
 import os, socket, sys
@@ -29,43 +28,6 @@ os.set_inheritable(3, True)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "tls"}
 os.execvp(sys.argv[2], sys.argv[2:])
 """
-
-
-class HttpsSidecar(LoneSidecar):
-    """A sidecar with a TLS listener and a certificate for TRACKING_DOMAIN by a test CA."""
-
-    def __init__(self, **settings: object) -> None:
-        self.tls_port = free_port()
-        super().__init__(tls_listen=[f"{LOOPBACK}:{self.tls_port}"], **settings)
-        self.ca = Authority()
-        self.ca.put(self.certificates, TRACKING_DOMAIN)
-
-    @property
-    def certificates(self) -> Path:
-        """The certificate directory."""
-        return self.installation.certificates
-
-    def ask(self, path: str, name: str = TRACKING_DOMAIN) -> Response:
-        """Ask as a browser does."""
-        tls = self.ca.client(*BROWSER)
-        peer = (LOOPBACK, self.tls_port)
-        return fetch(f"https://{name}{path}", peer, {"Connection": "close"}, tls=tls, timeout=30)
-
-    def connect(self, name: str | None = TRACKING_DOMAIN, source: str = LOOPBACK) -> ssl.SSLSocket:
-        """Return a connection after its handshake."""
-        plain = socket.create_connection((LOOPBACK, self.tls_port), 30, (source, 0))
-        context = self.ca.client(*BROWSER)
-        context.check_hostname = name is not None
-        try:
-            return context.wrap_socket(plain, server_hostname=name)
-        except BaseException:
-            plain.close()
-            raise
-
-    def shown(self, name: str = TRACKING_DOMAIN) -> bytes | None:
-        """Return the certificate that a client is shown."""
-        with self.connect(name) as peer:
-            return peer.getpeercert(binary_form=True)
 
 
 def https_sidecar(**settings: object) -> HttpsSidecar:

@@ -1,124 +1,23 @@
 """TLS on connections in memory: names, contexts, ALPN, sessions, refusals."""
 
-import inspect
 import ssl
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet import task
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from openclick.instants import now
-from openclick_sidecar import answers
-from openclick_sidecar.admission import Admission
-from openclick_sidecar.certificate_shelf import CertificateShelf
-from openclick_sidecar.client_address import ClientAddresses
-from openclick_sidecar.counters import HitCounters
-from openclick_sidecar.hit_factory import HitFactory
-from openclick_sidecar.listeners import Doorkeeper
-from openclick_sidecar.tls import TlsContexts
-from openclick_sidecar.waiting_room import WaitingRoom
 from support.authority import Authority, replace
-from support.clock import Clock
+from unit.tls_world import BROWSER, NAME, OTHER, PEER, VERSIONS, World, of_version
 from unit.wire import Wire
-
-NAME, OTHER = "track.kontor.example", "links.andere.example"
-BROWSER = ("h2", "http/1.1")
-REQUEST = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
 
 
 @pytest.fixture(scope="module")
 def ca() -> Authority:
     """Give a CA."""
     return Authority()
-
-
-class Client:
-    """One TLS connection to the listener, the client's side of it by Python's ssl."""
-
-    def __init__(self, world: "World", context: ssl.SSLContext, name: str | None) -> None:
-        self._world = world
-        self._protocol = world.door.buildProtocol(IPv4Address("TCP", "192.0.2.7", 50_000))
-        assert self._protocol is not None
-        self._wire = Wire(peerAddress=IPv4Address("TCP", "192.0.2.7", 50_000))
-        self._protocol.makeConnection(self._wire)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_hostname=name, session=world.session
-        )
-
-    def _exchange(self) -> None:
-        if data := self._outgoing.read():
-            self._protocol.dataReceived(data)
-        self._world.turns.advance(0)
-        self._incoming.write(self._wire.value())
-        self._wire.clear()
-
-    def handshake(self) -> None:
-        """Come to the end of the handshake.  Raises ssl.SSLError."""
-        for _ in range(5):
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._exchange()
-            else:
-                self._exchange()
-                return
-        raise AssertionError("the handshake has no end")
-
-    def ask(self) -> bytes:
-        """Send a request and return the answer."""
-        self.tls.write(REQUEST)
-        self._exchange()
-        return self.tls.read(10_000)
-
-    def end(self) -> None:
-        """End the connection."""
-        self._protocol.connectionLost(Failure(ConnectionDone()))
-
-
-class World:
-    """A public TLS entrance on a certificate directory, and clients that trust its CA."""
-
-    def __init__(self, directory: Path, ca: Authority) -> None:
-        self.directory, self.ca = directory, ca
-        # Newer Twisted gathers what is written in one turn of its clock.
-        gathers = "clock" in inspect.signature(TLSMemoryBIOFactory).parameters
-        self.turns = task.Clock()
-        more: dict[str, Any] = {"clock": self.turns} if gathers else {}
-        self.counters = HitCounters()
-        self.admission = Admission(1000, 1000)
-        self.hits = HitFactory(
-            lambda _request, respond: respond(answers.ROOT),
-            Clock().monotonic,
-            clients=ClientAddresses([]),
-            room=WaitingRoom(),
-            counters=self.counters,
-            on_end=self.admission.release,
-        )
-        self.contexts = TlsContexts(CertificateShelf(directory, now), self.counters)
-        inner = TLSMemoryBIOFactory(self.contexts, isClient=False, wrappedFactory=self.hits, **more)
-        self.door = Doorkeeper(inner, self.admission)
-        self.session: ssl.SSLSession | None = None
-        self._clients: list[Client] = []
-
-    def connect(self, context: ssl.SSLContext, name: str | None = NAME) -> Client:
-        """Return a client after its handshake.  Raises ssl.SSLError."""
-        client = Client(self, context, name)
-        self._clients.append(client)
-        client.handshake()
-        return client
-
-    def end(self) -> None:
-        """End what is connected."""
-        for client in self._clients:
-            client.end()
 
 
 @pytest.fixture
@@ -130,15 +29,6 @@ def world(tmp_path: Path, ca: Authority) -> Iterator[World]:
     made.end()
     assert made.admission.open == 0
     assert made.hits.connections() == 0
-
-
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-def of_version(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Return a client's context that speaks one version alone."""
-    context.minimum_version = context.maximum_version = version
-    return context
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -261,7 +151,7 @@ def test_old_protocols_are_refused(world: World) -> None:
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + b"\xff" * 600])
 def test_what_is_no_tls(world: World, data: bytes) -> None:
     """Ends the connection, and its place is free again."""
-    protocol = world.door.buildProtocol(IPv4Address("TCP", "192.0.2.7", 50_000))
+    protocol = world.door.buildProtocol(PEER)
     wire = Wire()
     assert protocol is not None
     protocol.makeConnection(wire)
