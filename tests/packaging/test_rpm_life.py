@@ -1,7 +1,8 @@
 """The rpm on a machine: its files run where their libraries come from Debian's packages.
 
-Goes on after test_deb_life.py on the same machine, whose libraries and link keys are still there.
-There is no Fedora here: what its package manager would resolve, test_packaging.py compares.
+The .deb files are installed and purged first, whether or not test_deb_life.py has had the machine
+before: they bring the libraries, and leave the link keys. There is no Fedora here: what its package
+manager would resolve, test_packaging.py compares.
 """
 
 from support import messages
@@ -15,6 +16,7 @@ PROGRAMS = ("openclick", "openclick-milter", "openclick-sidecar")
 
 def test_installed(machine: PackagedMachine) -> None:
     """Its scripts make users and directories; nothing is enabled or started by itself."""
+    machine.install("current")
     machine.remove(purge=True)
 
     said = machine.shell("rpm --install --nodeps /srv/rpm/*.rpm")
