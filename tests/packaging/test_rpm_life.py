@@ -84,3 +84,16 @@ def test_erased(machine: PackagedMachine) -> None:
     assert machine.shell("ps -eo args | grep '[/]usr/bin/openclick' || true") == ""
     assert set(left.split()) <= {"/etc/openclick", f"{SETTINGS}.rpmsave", "/var/lib/openclick"}
     assert list((machine.root / "var/lib/openclick/keys").glob("*.key")) != []
+
+
+def test_a_distributions_own_branch(machine: PackagedMachine) -> None:
+    """Its programs are those of its Python; it comes and goes as the other."""
+    machine.shell("rpm --install --nodeps /srv/distribution/*.rpm")
+
+    for name in PROGRAMS:
+        assert machine.shell(f"cd /; {name} --version").startswith(name)
+    for name in PROGRAMS[1:]:
+        assert "no fault found" in machine.shell(f"{name} --check-config")
+    machine.shell("rpm --erase --nodeps openclick")
+
+    assert machine.shell("find /usr -xdev -name '*openclick*'") == ""
