@@ -80,6 +80,8 @@ def test_everything_that_is_missing_is_told_at_once(checkout: Path) -> None:
     (checkout / "CHANGELOG.md").write_text("## [Unreleased]\n\n- New.\n\n## [0.0.1]\n", "utf-8")
     (checkout / "docs/man/openclick.1").unlink()
     (checkout / "docs/man/openclick-milter.8").write_text(".TH X 8\n\\f(ZZ?\n.nosuch\n", "utf-8")
+    page = checkout / "docs/man/openclick.toml.5"
+    page.write_text(page.read_text("utf-8").replace(f"OpenClick {__version__}", "OpenClick 0.0.1"))
     commit(checkout)
     (checkout / "new").touch()
 
@@ -89,11 +91,12 @@ def test_everything_that_is_missing_is_told_at_once(checkout: Path) -> None:
         1,
         [
             "docs/man/openclick.1 is missing",
+            f"docs/man/openclick.toml.5 is of another version than {__version__}",
             "docs/man/openclick-milter.8",
             f"CHANGELOG.md has no heading for {__version__}",
             "CHANGELOG.md",
             "files are not committed",
-            said[5].partition(":")[0],
+            said[6].partition(":")[0],
             "faults",
         ],
     )
