@@ -1,6 +1,7 @@
 """What is built: the same bytes each time, and nothing that the distributions' checkers refuse."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -51,6 +52,18 @@ def test_the_binary_packages(current: Path) -> None:
     names = sorted(path.name.split("_")[0] for path in current.glob("*_all.deb"))
 
     assert names == ["openclick", "openclick-milter", "openclick-sidecar", "python3-openclick"]
+
+
+def test_no_package_asks_a_question(current: Path) -> None:
+    """None has debconf's templates or a config script."""
+    asking = [
+        path.name
+        for path in current.glob("*_all.deb")
+        for listed in [said_by("dpkg-deb", "--info", str(path))]
+        if re.search(r" (config|templates)\b", listed.partition(" Package:")[0])
+    ]
+
+    assert asking == []
 
 
 def test_lintian_has_no_complaint(current: Path) -> None:

@@ -8,6 +8,7 @@ manager would resolve, test_packaging.py compares.
 from support import messages
 from support.deployment import delivered
 from support.packaged_machine import SETTINGS, PackagedMachine
+from support.processes import wait_until
 from support.reading import tracking_links
 from support.smtp_client import send
 
@@ -69,6 +70,24 @@ def test_its_units_track_mail(machine: PackagedMachine) -> None:
 
     assert result.accepted
     assert tracking_links(delivered(machine.sink, raw, timeout=60)) != []
+
+
+def test_an_upgrade_hands_over(machine: PackagedMachine) -> None:
+    """What the scriptlets do between two versions: no gap, and the same settings and store."""
+    settings = (machine.root / SETTINGS[1:]).read_text("utf-8")
+    old_pid = machine.service("openclick-milter", "MainPID")
+    raw = messages.newsletter(message_id="<rpm.upgraded@kontor.example>")
+
+    machine.shell("rpm --upgrade --nodeps --replacepkgs /srv/rpm/*.rpm")
+    wait_until(
+        lambda: machine.service("openclick-milter", "MainPID") != old_pid, 60, "the hand-over"
+    )
+    result = send(machine.listener, "news@kontor.example", messages.RECIPIENTS, raw)
+
+    assert result.accepted
+    assert tracking_links(delivered(machine.sink, raw, timeout=60)) != []
+    assert machine.service("openclick-sidecar", "ActiveState") == "active"
+    assert settings == (machine.root / SETTINGS[1:]).read_text("utf-8")
 
 
 def test_erased(machine: PackagedMachine) -> None:
