@@ -375,9 +375,9 @@ def test_removed_where_postfix_waits_for_the_milter(machine: PackagedMachine) ->
     strict = MILTER.replace("accept", "tempfail")
     raw = messages.newsletter(message_id="<strict@kontor.example>")
 
-    machine.shell(f"postconf -e 'smtpd_milters = {strict}'; postfix reload")
+    machine.shell(f"postconf -e 'smtpd_milters = {strict}'; systemctl restart postfix")
     refused = send(machine.listener, "news@kontor.example", messages.RECIPIENTS, raw)
-    machine.shell(f"postconf -e 'smtpd_milters = {MILTER}'; postfix reload")
+    machine.shell(f"postconf -e 'smtpd_milters = {MILTER}'; systemctl restart postfix")
     taken = send(machine.listener, "news@kontor.example", messages.RECIPIENTS, raw)
 
     assert refused.code // 100 == 4

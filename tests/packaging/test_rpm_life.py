@@ -109,10 +109,12 @@ def test_a_distributions_own_branch(machine: PackagedMachine) -> None:
     """Its programs are those of its Python; it comes and goes as the other."""
     machine.shell("rpm --install --nodeps /srv/distribution/*.rpm")
 
+    # A distribution's build packs the bytecode, which the stand-ins leave out.
+    run = "export PYTHONDONTWRITEBYTECODE=1; cd /;"
     for name in PROGRAMS:
-        assert machine.shell(f"cd /; {name} --version").startswith(name)
+        assert machine.shell(f"{run} {name} --version").startswith(name)
     for name in PROGRAMS[1:]:
-        assert "no fault found" in machine.shell(f"{name} --check-config")
+        assert "no fault found" in machine.shell(f"{run} {name} --check-config")
     machine.shell("rpm --erase --nodeps openclick")
 
     assert machine.shell("find /usr -xdev -name '*openclick*'") == ""
