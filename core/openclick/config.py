@@ -70,7 +70,7 @@ def parse_config(text: str, path: str) -> Config:
     except (ValueError, RecursionError) as error:
         # Mostly TOMLDecodeError; tomllib lets a number of 5,000 digits and an array of 5,000 levels
         # out as what Python says of them.
-        raise ConfigError([_syntax_fault(error, path)]) from error
+        raise ConfigError([_syntax_fault(error, text, path)]) from error
     reader = _Reader(text, path)
     sections = {name: reader.section(name, value) for name, value in document.items()}
     if reader.faults:
@@ -143,10 +143,12 @@ def _find_line(lines: list[str], section: str, option: str | None) -> int:
     return section_line
 
 
-def _syntax_fault(error: ValueError | RecursionError, path: str) -> Fault:
+def _syntax_fault(error: ValueError | RecursionError, text: str, path: str) -> Fault:
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error), re.DOTALL)
-    if match is None:  # the end of the file, mostly
-        return Fault(path, 0, f"not TOML: {_one_line(str(error))}")
+    if match is None:
+        at_the_end = str(error).endswith("(at end of document)")
+        line = text.rstrip().count("\n") + 1 if at_the_end else 0
+        return Fault(path, line, f"not TOML: {_one_line(str(error))}")
     return Fault(path, int(match[2]), f"not TOML: {_one_line(match[1])} (column {match[3]})")
 
 

@@ -1,8 +1,9 @@
-"""Behind nginx, HAProxy and Caddy, with the samples of contrib: the reader's own address counts."""
+"""Behind nginx, Apache, HAProxy and Caddy, as contrib sets them up: the reader's address counts."""
 
 import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from support.processes import LOOPBACK, free_port, wait_until
 from support.proxies import Proxy
 
 READERS = ("127.0.0.2", "127.0.0.3")
+MEANT = "server is listening only on the http port"
+"""Caddy warns of it; links from before there was a certificate are answered as they are."""
 SENDING_DOMAIN = TRACKING_DOMAIN.partition(".")[2]
 
 
@@ -51,11 +54,26 @@ def nginx(sidecar: LoneSidecar, ca: Authority, tmp_path: Path) -> Iterator[Proxy
     """Give nginx in front of it."""
     if shutil.which("nginx") is None:
         pytest.skip("needs Debian's package nginx-light")
+    proxy = proxies.nginx(tmp_path, sidecar.port, TRACKING_DOMAIN, *pem_files(ca, tmp_path))
+    yield proxy
+    proxy.daemon.close()
+
+
+def pem_files(ca: Authority, directory: Path) -> tuple[Path, Path]:
+    """Write a certificate with its chain, and its key, as certbot does."""
     issued = ca.issue(TRACKING_DOMAIN)
-    certificate, key = tmp_path / "fullchain.pem", tmp_path / "privkey.pem"
+    certificate, key = directory / "fullchain.pem", directory / "privkey.pem"
     certificate.write_bytes(issued.chain)
     key.write_bytes(issued.key)
-    proxy = proxies.nginx(tmp_path, sidecar.port, TRACKING_DOMAIN, certificate, key)
+    return certificate, key
+
+
+@pytest.fixture
+def apache(sidecar: LoneSidecar, ca: Authority, tmp_path: Path) -> Iterator[Proxy]:
+    """Give Apache in front of it."""
+    if shutil.which("apache2", path="/usr/sbin") is None:
+        pytest.skip("needs Debian's package apache2-bin")
+    proxy = proxies.apache(tmp_path, sidecar.port, TRACKING_DOMAIN, *pem_files(ca, tmp_path))
     yield proxy
     proxy.daemon.close()
 
@@ -75,7 +93,7 @@ def haproxy(
     proxy.daemon.close()
 
 
-@pytest.fixture(params=["nginx", "haproxy"])
+@pytest.fixture(params=["nginx", "apache", "haproxy"])
 def proxy(request: pytest.FixtureRequest) -> Proxy:
     """Give one after the other."""
     found: Proxy = request.getfixturevalue(request.param)
@@ -108,6 +126,32 @@ def test_the_readers_own_address_is_recorded(
 
     assert [(302, destination(number)) for number in range(8)] == answers
     assert {number: READERS[number % 2] for number in range(8)} == sidecar.recorded()
+
+
+@pytest.mark.parametrize("name", ["nginx", "apache", "haproxy", "caddy"])
+def test_the_proxy_takes_its_sample(request: pytest.FixtureRequest, name: str) -> None:
+    """Its own check has nothing to complain of, not even a warning."""
+    check = request.getfixturevalue(name).check
+
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+
+    said = (done.stdout + done.stderr).lower()
+    assert done.returncode == 0, said
+    assert [line for line in said.splitlines() if "warn" in line and MEANT not in line] == []
+
+
+def test_what_a_reader_asks_for_arrives_as_it_was_written(
+    sidecar: LoneSidecar, proxy: Proxy
+) -> None:
+    """Junk behind a link, encoded or not, is the sidecar's to judge, and breaks nothing."""
+    for number, junk in enumerate(["%27", "?utm_source=x%2Fy&u=%C3%A9", "%2F..%2F", "/../x?//"]):
+        peer = _connected(proxy.http, READERS[0])
+        path = sidecar.link(number) + junk
+        peer.sendall(f"GET {path} HTTP/1.1\r\nHost: {TRACKING_DOMAIN}\r\n\r\n".encode())
+        assert b" 302 " in peer.recv(10_000), junk
+        peer.close()
+
+    assert dict.fromkeys(range(4), READERS[0]) == sidecar.recorded()
 
 
 def test_plain_http_goes_the_same_way(sidecar: LoneSidecar, proxy: Proxy) -> None:

@@ -20,16 +20,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PREVIOUS = "7818f72a4db7402455f571a5b5dbc2371a3adc8a"
 """The commit that upgrades begin from: the release before this one, once there is one."""
 
+MACROS = Path(__file__).with_name("data") / "macros.distribution"
+"""Stand-ins for the macros of Fedora and EL, which Debian's rpmbuild lacks."""
+
 SUITES = ("bookworm", "trixie")
 
 
 @dataclass(frozen=True)
 class Builds:
-    """Folders of .deb files, and one of an rpm."""
+    """Folders of .deb files, and of an rpm each: ours, and the distributions' own branch."""
 
     current: Path
     previous: Path
     rpm: Path
+    distribution: Path
 
 
 def build_deb(output: Path, source: Path = REPOSITORY, version: str = "") -> Path:
@@ -82,9 +86,25 @@ def rpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def builds(current: Path, previous: Path, rpm: Path) -> Builds:
+def distribution(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source rpm as a distribution's maintainer does; the macros are stand-ins."""
+    [source] = rpm.glob("*.src.rpm")
+    top = tmp_path_factory.mktemp("distribution")
+    options = ["--nodeps", "--with", "distribution", "--load", str(MACROS)]
+    subprocess.run(
+        ["rpmbuild", "--quiet", "--rebuild", *options, "--define", f"_topdir {top}", str(source)],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(top), "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.DEVNULL,
+        timeout=300,
+        check=True,
+    )
+    return top / "RPMS" / "noarch"
+
+
+@pytest.fixture(scope="session")
+def builds(current: Path, previous: Path, rpm: Path, distribution: Path) -> Builds:
     """Give all of them."""
-    return Builds(current, previous, rpm)
+    return Builds(current, previous, rpm, distribution)
 
 
 @pytest.fixture(scope="session", params=SUITES)
@@ -93,8 +113,7 @@ def machine(request: pytest.FixtureRequest, builds: Builds) -> Iterator[Packaged
     reason = unavailable_reason()
     if reason is not None:
         pytest.skip(reason)  # not root, or no room to be had here
-    folders = {"current": builds.current, "previous": builds.previous, "rpm": builds.rpm}
-    with PackagedMachine(request.param, folders) as made:
+    with PackagedMachine(request.param, vars(builds)) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ import pytest
 from support import messages
 from support.deployment import BROWSER, delivered, signed_events
 from support.http_client import fetch
-from support.packaged_machine import PACKAGES, SETTINGS, PackagedMachine
+from support.packaged_machine import MILTER, PACKAGES, SETTINGS, PackagedMachine
 from support.processes import LOOPBACK, wait_until
 from support.reading import open_images, tracking_links
 from support.room import RoomError
@@ -194,12 +194,35 @@ def test_the_units_are_sound_there(machine: PackagedMachine) -> None:
     """That Debian's own systemd takes every line, and finds them as closed as ours does."""
     units = machine.shell("ls -d /lib/systemd/system/openclick-*").split()
 
-    # The pages that Documentation= names are a release's business.
-    said = machine.shell(f"systemd-analyze verify --man=no {' '.join(units)}")
+    # It looks for the manual pages too that Documentation= names.
+    said = machine.shell(f"systemd-analyze verify {' '.join(units)}")
 
     assert [line for line in said.splitlines() if "openclick" in line] == []
     for unit, most in (("openclick-milter", 15), ("openclick-sidecar", 20)):
         machine.room.run("systemd-analyze", "security", f"--threshold={most}", f"{unit}.service")
+
+
+def test_each_program_and_the_settings_have_their_page(machine: PackagedMachine) -> None:
+    """Where man(1) looks for it, and without a warning."""
+    listed = machine.shell(f"dpkg -L {' '.join(PACKAGES)}").split()
+    names = [Path(name).name for name in listed if Path(name).parent == Path("/usr/bin")]
+    names.append(Path(SETTINGS).name)
+
+    said = machine.shell(
+        f"for name in {' '.join(names)}; do man --warnings --encoding=utf-8 $name >/dev/null; done"
+    )
+
+    assert sorted(names) == ["openclick", "openclick-milter", "openclick-sidecar", "openclick.toml"]
+    assert said == ""
+
+
+def test_the_milter_is_small(machine: PackagedMachine) -> None:
+    """Below 40 MiB after its start."""
+    pid = machine.service("openclick-milter", "MainPID")
+
+    used = machine.shell(f"awk '/^VmRSS/ {{ print $2 }}' /proc/{pid}/status")
+
+    assert int(used) < 40 * 1024
 
 
 def test_bash_completes_its_words(machine: PackagedMachine) -> None:
@@ -240,7 +263,7 @@ def test_a_whole_purge(machine: PackagedMachine) -> None:
 
     left = machine.shell(
         "find / -xdev -name '*openclick*' ! -path '/srv/*' ! -path '/proc/*' ! -path '/var/log/*'"
-        " ! -path '/var/cache/apt/*'"
+        " ! -path '/var/cache/*'"
     )
 
     assert left.split() == []
@@ -357,6 +380,20 @@ def test_removed(machine: PackagedMachine) -> None:
     assert machine.shell("ps -eo args | grep '[/]usr/bin/openclick' || true") == ""
     assert (machine.root / SETTINGS[1:]).exists()
     assert (machine.root / "var/lib/openclick/openclick.db").exists()
+
+
+def test_removed_where_postfix_waits_for_the_milter(machine: PackagedMachine) -> None:
+    """What README warns of: with tempfail no mail is taken, until Postfix is told otherwise."""
+    strict = MILTER.replace("accept", "tempfail")
+    raw = messages.newsletter(message_id="<strict@kontor.example>")
+
+    machine.shell(f"postconf -e 'smtpd_milters = {strict}'; systemctl restart postfix")
+    refused = send(machine.listener, "news@kontor.example", messages.RECIPIENTS, raw)
+    machine.shell(f"postconf -e 'smtpd_milters = {MILTER}'; systemctl restart postfix")
+    taken = send(machine.listener, "news@kontor.example", messages.RECIPIENTS, raw)
+
+    assert refused.code // 100 == 4
+    assert taken.accepted
 
 
 def test_installed_again(machine: PackagedMachine) -> None:

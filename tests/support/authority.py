@@ -17,6 +17,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""What a CA's certificate must say (RFC 5280, 4.2.1.3); Python 3.13 demands it of them."""
+
 
 @dataclass(frozen=True)
 class Issued:
@@ -133,4 +146,6 @@ def _sign(
     if names:
         alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(alternative, critical=False)
+    if is_ca:
+        builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
     return builder.sign(issuer_key, SHA256())

@@ -34,7 +34,7 @@ _QUESTIONS = (
     f"postfix postfix/mailname string {PUBLIC_HOSTNAME}\n"
 )
 # The last is what the rpm asks for beside the libraries that the .deb files pull in.
-_TOOLS = ("postfix", "bash-completion", "rpm", "python3-typing-extensions")
+_TOOLS = ("postfix", "bash-completion", "man-db", "rpm", "python3-typing-extensions")
 
 
 class PackagedMachine:

@@ -80,9 +80,19 @@ def main_cf(own: Mapping[str, str], overrides: Mapping[str, str]) -> str:
 
 
 def master_cf(listeners: Iterable[Listener], extra_services: Iterable[str] = ()) -> str:
-    """Return master.cf: the stock services, one smtpd per listener, and services as given."""
-    lines = [_SERVICES, *(_listener_entry(listener) for listener in listeners)]
-    return "\n".join([*lines, *(entry.rstrip("\n") for entry in extra_services)]) + "\n"
+    """Return master.cf: the stock services, one smtpd per listener, and services as given.
+
+    A given service takes the place of the stock one of its name, as where an admin edits the file.
+    """
+    extra = [entry.rstrip("\n") for entry in extra_services]
+    given = {service_key(line) for entry in extra for line in entry.splitlines()}
+    stock = [line for line in _SERVICES.splitlines() if service_key(line) not in given]
+    return "\n".join([*stock, *map(_listener_entry, listeners), *extra]) + "\n"
+
+
+def service_key(line: str) -> tuple[str, ...]:
+    """Return name and type of the service that a line of master.cf begins, else nothing."""
+    return () if line[:1] in ("", "#", " ") else tuple(line.split()[:2])
 
 
 def _listener_entry(listener: Listener) -> str:

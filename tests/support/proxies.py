@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Caddy with the samples of contrib/proxies, on loopback.
+"""nginx, Apache, HAProxy and Caddy with the samples of contrib/proxies, on loopback.
 
 Who calls: functional tests of reverse proxies. Promises: a sample runs as it stands in contrib, but
 for its addresses, names and certificates; a value that a test wants replaced must be there.
@@ -29,14 +29,31 @@ http {{
 }}
 """
 
+# What Debian's apache2.conf and `a2enmod proxy_http ssl` bring along; root starts, nobody serves.
+_APACHE = """\
+ServerRoot /usr/lib/apache2
+ServerName localhost
+DefaultRuntimeDir {directory}
+PidFile {directory}/apache2.pid
+ErrorLog {directory}/apache2-error.log
+User nobody
+Group nogroup
+{modules}
+Listen 127.0.0.1:{http}
+Listen 127.0.0.1:{https}
+IncludeOptional {sample}
+"""
+_APACHE_MODULES = ("mpm_event", "authz_core", "proxy", "proxy_http", "ssl", "socache_shmcb")
+
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that runs, with its two ports."""
+    """A proxy that runs, with its two ports; `check` is its own command that reads the sample."""
 
     daemon: Daemon
     http: int
     https: int
+    check: tuple[str, ...]
 
 
 def sample(name: str, replacements: Mapping[str, str]) -> str:
@@ -70,7 +87,38 @@ def nginx(directory: Path, sidecar_port: int, name: str, certificate: Path, key:
     config.write_text(_NGINX.format(directory=directory, sample=included), "utf-8")
     errors = str(directory / "nginx-error.log")
     argv = ["nginx", "-p", str(directory), "-e", errors, "-c", str(config)]
-    return _run(directory, argv, http, https)
+    return _run(directory, argv, http, https, check=[*argv, "-t", "-q"])
+
+
+def apache(directory: Path, sidecar_port: int, name: str, certificate: Path, key: Path) -> Proxy:
+    """Run Apache with its sample; the caller closes the daemon."""
+    http, https = free_port(), free_port()
+    live = f"/etc/letsencrypt/live/{_EXAMPLE}"
+    included = directory / "site.conf"
+    included.write_text(
+        sample(
+            "apache.conf",
+            {
+                f"{live}/fullchain.pem": str(certificate),
+                f"{live}/privkey.pem": str(key),
+                "127.0.0.1:8025": f"{LOOPBACK}:{sidecar_port}",
+                "<VirtualHost *:80>": f"<VirtualHost {LOOPBACK}:{http}>",
+                "<VirtualHost *:443>": f"<VirtualHost {LOOPBACK}:{https}>",
+                f"ServerName {_EXAMPLE}": f"ServerName {name}",
+            },
+        ),
+        "utf-8",
+    )
+    modules = "\n".join(f"LoadModule {m}_module modules/mod_{m}.so" for m in _APACHE_MODULES)
+    config = directory / "apache2.conf"
+    config.write_text(
+        _APACHE.format(
+            directory=directory, modules=modules, http=http, https=https, sample=included
+        ),
+        "utf-8",
+    )
+    argv = ["apache2", "-f", str(config), "-DFOREGROUND"]
+    return _run(directory, argv, http, https, check=["apache2", "-t", "-f", str(config)])
 
 
 def haproxy(directory: Path, sidecar_port: int, certificates: Path) -> Proxy:
@@ -87,7 +135,8 @@ def haproxy(directory: Path, sidecar_port: int, certificates: Path) -> Proxy:
     )
     config = directory / "haproxy.cfg"
     config.write_text(text, "utf-8")
-    return _run(directory, ["haproxy", "-db", "-f", str(config)], http, https)
+    argv = ["haproxy", "-db", "-f", str(config)]
+    return _run(directory, argv, http, https, check=["haproxy", "-c", "-q", "-f", str(config)])
 
 
 def caddy(directory: Path, sidecar_port: int, metrics_port: int) -> Proxy:
@@ -104,14 +153,15 @@ def caddy(directory: Path, sidecar_port: int, metrics_port: int) -> Proxy:
     )
     config = directory / "Caddyfile"
     config.write_text(text, "utf-8")
-    argv = ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
-    return _run(directory, argv, http, https)
+    where = ["--config", str(config), "--adapter", "caddyfile"]
+    check = ["caddy", "validate", *where]
+    return _run(directory, ["caddy", "run", *where], http, https, check)
 
 
 _EXAMPLE = "track.example.com"
 
 
-def _run(directory: Path, argv: list[str], http: int, https: int) -> Proxy:
+def _run(directory: Path, argv: list[str], http: int, https: int, check: list[str]) -> Proxy:
     env = {"PATH": _PATH, "HOME": str(directory), "XDG_DATA_HOME": str(directory)}
     daemon = Daemon(
         argv, log_path=directory / f"{argv[0]}.log", name=argv[0], env=env, cwd=directory
@@ -121,7 +171,7 @@ def _run(directory: Path, argv: list[str], http: int, https: int) -> Proxy:
     except BaseException:
         daemon.close()
         raise
-    return Proxy(daemon, http, https)
+    return Proxy(daemon, http, https, tuple(check))
 
 
 def port_listens6(port: int) -> bool:

@@ -90,6 +90,15 @@ def test_debian_floors_are_those_of_setup_cfg(extra: str) -> None:
     assert missing == []
 
 
+def test_openclick_pulls_the_rest() -> None:
+    """An admin installs one package; each needs the others of its own version."""
+    pulled = re.findall(r"([\w-]+) \(= \$\{source:Version\}\)", paragraph("openclick"))
+
+    assert sorted(pulled) == ["openclick-milter", "openclick-sidecar", "python3-openclick"]
+    for name in ("openclick-milter", "openclick-sidecar"):
+        assert "python3-openclick (= ${source:Version})" in paragraph(name)
+
+
 @pytest.mark.parametrize("extra", OWNERS)
 def test_rpm_floors_are_those_of_setup_cfg(extra: str) -> None:
     """Under Fedora's names."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,10 @@ def test_tags_go_with_their_event(registry: Registry, store: Store) -> None:
     """What retention removes is found no more, and leaves nothing behind."""
     removed = registry.retention.sweep_events(2 * NOW, 100)
 
-    left = sqlite3.connect(store.directory / "openclick.db").execute(
-        "SELECT count(*) FROM event_tags"
-    )
+    with closing(sqlite3.connect(store.directory / "openclick.db")) as connection:
+        left = connection.execute("SELECT count(*) FROM event_tags").fetchone()
     assert removed == 6
-    assert left.fetchone() == (0,)
+    assert left == (0,)
 
 
 def test_events_of_an_older_openclick(store: Store) -> None:

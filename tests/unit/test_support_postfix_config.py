@@ -41,6 +41,17 @@ def test_extra_services_stand_last_as_they_were_given() -> None:
     assert text.endswith("\noc_cleanup unix n - n - 0 cleanup\n  -o message_size_limit=1\n")
 
 
+def test_a_given_service_replaces_the_stock_one() -> None:
+    """As where an admin edits master.cf; a second entry of a name would be a fault."""
+    text = master_cf([], ["# Mine.\npickup unix n - n 60 1 pickup\n  -o syslog_name=x\n"])
+
+    begun = [line.split()[:2] for line in text.splitlines() if line[:1].isalnum()]
+
+    assert begun.count(["pickup", "unix"]) == 1
+    assert begun.count(["cleanup", "unix"]) == 1
+    assert text.endswith("  -o syslog_name=x\n")
+
+
 def test_default_action_is_always_written() -> None:
     """Postfix 3.10's own default is a word that 3.7 refuses."""
     without = listener_options(None, "tempfail", None, xclient=False)
