@@ -199,6 +199,18 @@ def test_a_connection_that_postfix_has_closed() -> None:
     assert (first.status, second.status, sent) == (202, 202, 1)
 
 
+def test_a_connection_that_postfix_has_given_up() -> None:
+    """Postfix says 421 to one that was idle, long before the next message: a new one is made."""
+    with SmtpHold() as hold, world_before(hold.port) as world:
+        hold.release()
+        first = world.send()
+        hold.say(b"421 4.4.2 hold.example Error: timeout exceeded\r\n")
+        second = world.send()
+
+    assert (first.status, second.status) == (202, 202)
+    assert len(hold.taken) == 2
+
+
 def test_a_message_in_doubt() -> None:
     """Killed before Postfix's answer was written down: the repeat sends with the same id."""
     with SmtpHold() as hold, world_before(hold.port) as world:
@@ -232,6 +244,25 @@ def test_a_connection_that_breaks_inside_the_message() -> None:
     assert broken.error == (503, "internal_error")
     assert "may have taken the message" in broken.json["error"]["message"]
     assert ids == [again.json["id"]] * 2
+
+
+@pytest.mark.parametrize("reply", ["451 4.3.0 later", "550 5.7.1 no"])
+def test_a_repeat_in_doubt_that_comes_to_nothing(reply: str) -> None:
+    """The id outlives it: what was in doubt may have arrived with it."""
+    with SmtpHold() as hold, world_before(hold.port) as world:
+        with in_background(world, "order-1") as first:
+            wait_until(lambda: hold.taken, 10, "the message")
+            hold.hang_up()
+            first.result()
+        hold.release()
+        hold.refuse(reply)
+        refused = world.send("order-1")
+        hold.refuse(None)
+        again = world.send("order-1")
+
+    ids = {email_id_of(content) for content in hold.taken}
+    assert refused.status in (422, 503)
+    assert ids == {again.json["id"]}
 
 
 def test_batches_that_are_killed_half_way() -> None:

@@ -2,7 +2,8 @@
 
 Who calls: functional tests of the API, for what happens while a submission is in doubt. Promises: a
 message counts as taken once its final dot has come, whether or not it is answered; `release` lets
-all answers out. Limits: loopback; one thread a connection; knows what smtplib says, no more.
+all answers out, `refuse` has MAIL answered otherwise. Limits: loopback; one thread a connection;
+knows what smtplib says, no more.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ class SmtpHold:
     def __init__(self) -> None:
         self.taken: list[bytes] = []
         self._released = threading.Event()
+        self._refusal: bytes | None = None
         self._listening = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listening.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -45,6 +47,15 @@ class SmtpHold:
     def release(self) -> None:
         """Answer what has been taken, and from now on at once."""
         self._released.set()
+
+    def refuse(self, reply: str | None) -> None:
+        """Answer MAIL so ("451 4.3.0 later"), None to take it again."""
+        self._refusal = reply.encode("ascii") + b"\r\n" if reply else None
+
+    def say(self, data: bytes) -> None:
+        """Send something unasked on every connection."""
+        for peer in self._open:
+            peer.sendall(data)
 
     def hang_up(self) -> None:
         """End every connection without an answer."""
@@ -79,7 +90,8 @@ class SmtpHold:
                 peer.sendall(b"220 hold.example ESMTP\r\n")
                 for line in lines:
                     verb = line[:4].upper()
-                    peer.sendall(_REPLIES.get(verb, b"250 ok\r\n"))
+                    refused = verb == b"MAIL" and self._refusal
+                    peer.sendall(refused or _REPLIES.get(verb, b"250 ok\r\n"))
                     if verb == b"DATA":
                         self.taken.append(b"".join(iter(lines.readline, b".\r\n")))
                         self._released.wait()

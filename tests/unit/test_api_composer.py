@@ -117,6 +117,26 @@ def test_a_filename_beyond_ascii() -> None:
     assert part.get_filename() == 'Prüfung; "2".png'
 
 
+@pytest.mark.parametrize("filename", ["ü" * 255, "𝕏" * 255, "x" * 255, 'a"b' * 80])
+def test_a_long_filename(filename: str) -> None:
+    """On several lines, where one is not enough."""
+    raw = composed(attachments=[PNG | {"filename": filename}])
+
+    [part] = [part for part in parsed(raw).walk() if part.get_content_type() == "image/png"]
+
+    assert part.get_filename() == filename
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize("subject", ["x" * 998, "a " + "x" * 990, "ü" * 998, "x " * 499])
+def test_a_subject_of_long_words(subject: str) -> None:
+    """In encoded words, which can be folded."""
+    raw = composed(subject=subject)
+
+    assert " ".join(str(parsed(raw)["Subject"]).split()) == " ".join(subject.split())
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
 def test_fifty_recipients_with_long_names() -> None:
     """Each on a line of its own, none lost."""
     names = [f"Anna-Lena {'Überlinger ' * 5}{n} <a{n}@reader.example>" for n in range(50)]

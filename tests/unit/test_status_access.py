@@ -21,13 +21,13 @@ def basic(login: str) -> dict[str, str]:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"])
 def test_without_a_login_this_machine_sees_it(address: str, host: str) -> None:
     """At any loopback address, by a name that only this machine has."""
-    assert refusal("", address, {"host": host}) is None
+    assert refusal("", address, "HTTP/1.1", {"host": host}) is None
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "::", "0.0.0.0", "2001:db8::1", "", "/run/x"])
 def test_without_a_login_nobody_else_does(address: str) -> None:
     """The setting that would change that is named."""
-    refused = refusal("", address, LOCAL)
+    refused = refusal("", address, "HTTP/1.1", LOCAL)
 
     assert refused is not None
     assert refused[0] == 403
@@ -39,7 +39,7 @@ def test_without_a_login_nobody_else_does(address: str) -> None:
 )
 def test_a_strangers_name_that_leads_here(host: str) -> None:
     """A script of his would be allowed to read what it gets under his own name."""
-    refused = refusal("", "127.0.0.1", {"host": host})
+    refused = refusal("", "127.0.0.1", "HTTP/1.1", {"host": host})
 
     assert refused is not None
     assert refused[0] == 403
@@ -48,7 +48,15 @@ def test_a_strangers_name_that_leads_here(host: str) -> None:
 @pytest.mark.parametrize("field", ["x-forwarded-for", "forwarded", "via"])
 def test_what_a_proxy_hands_on(field: str) -> None:
     """It comes from loopback and may be the whole internet."""
-    refused = refusal("", "127.0.0.1", {**LOCAL, field: "192.0.2.1"})
+    refused = refusal("", "127.0.0.1", "HTTP/1.1", {**LOCAL, field: "192.0.2.1"})
+
+    assert refused is not None
+    assert refused[0] == 403
+
+
+def test_a_proxy_that_does_not_say_so() -> None:
+    """nginx as it comes names its upstream and no client, but speaks HTTP/1.0; no browser does."""
+    refused = refusal("", "127.0.0.1", "HTTP/1.0", {"host": "127.0.0.1:8027"})
 
     assert refused is not None
     assert refused[0] == 403
@@ -57,7 +65,7 @@ def test_what_a_proxy_hands_on(field: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.1"])
 def test_with_a_login_everybody_is_asked_for_it(address: str) -> None:
     """This machine too: a proxy in front of it comes from loopback."""
-    refused = refusal(LOGIN, address, LOCAL)
+    refused = refusal(LOGIN, address, "HTTP/1.1", LOCAL)
 
     assert refused is not None
     assert refused[0] == 401
@@ -67,7 +75,7 @@ def test_the_right_login() -> None:
     """As UTF-8; whatever the address, name and proxies."""
     fields = {"host": "status.kontor.example", "via": "1.1 proxy", **basic(LOGIN)}
 
-    assert refusal(LOGIN, "192.0.2.1", fields) is None
+    assert refusal(LOGIN, "192.0.2.1", "HTTP/1.0", fields) is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_the_right_login() -> None:
 )
 def test_a_wrong_login(fields: dict[str, str]) -> None:
     """Or none at all, or what is no Basic."""
-    refused = refusal(LOGIN, "127.0.0.1", fields)
+    refused = refusal(LOGIN, "127.0.0.1", "HTTP/1.1", fields)
 
     assert refused is not None
     assert refused[0] == 401

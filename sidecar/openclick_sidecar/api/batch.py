@@ -12,6 +12,7 @@ How `defaults` fill an entry (docs/api.md):
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from openclick.ids import format_email_id
 from openclick.instants import iso
+from openclick.logs import line
 from openclick.store import StoreFault
 from openclick_sidecar.api.answers import Answer, ok
-from openclick_sidecar.api.email import refusal
-from openclick_sidecar.api.faults import ApiFault, unavailable
+from openclick_sidecar.api.email import refusal, told
+from openclick_sidecar.api.faults import ApiFault, broken, unavailable
 from openclick_sidecar.api.fields import Fields, Problems, read_object
 from openclick_sidecar.api.known_domains import KnownDomains
 from openclick_sidecar.api.outgoing import FIELD_NAMES, EmailReader, OutgoingEmail
@@ -31,6 +33,8 @@ from openclick_sidecar.api.router import Call, Route
 from openclick_sidecar.api.sending import Send, Sending
 from openclick_sidecar.api.submitter import Refused, Unavailable
 from openclick_sidecar.api.workshop import Workshop
+
+log = logging.getLogger(__name__)
 
 MAX_EMAILS = 100
 _JOINED = ("cc", "bcc", "attachments", "tags")
@@ -106,12 +110,11 @@ class Batch:
         try:
             await self.domains.require(call.key, entry.sender.domain)
             await self.sending.deliver(call, send, number, entry)
-        except ApiFault as fault:
-            return fault
-        except Refused as refused:
-            return refusal(entry, refused)
-        except (Unavailable, StoreFault) as fault:
-            return unavailable(str(fault))
+        except (ApiFault, Refused, Unavailable, StoreFault) as fault:
+            return _outcome(entry, fault)
+        except Exception:  # its neighbours are under way: they must not be sent twice for it
+            log.exception(line(call.request_id, "internal error", entry=number))
+            return broken(call.request_id)
         return None
 
 
@@ -144,6 +147,17 @@ def _read_entry(reader: EmailReader, value: Mapping[str, Any]) -> OutgoingEmail 
         return reader.read(value)
     except ApiFault as fault:
         return fault
+
+
+def _outcome(
+    entry: OutgoingEmail, fault: ApiFault | Refused | Unavailable | StoreFault
+) -> ApiFault:
+    """Return what a client is told of an entry that was not queued."""
+    if isinstance(fault, Refused):
+        return refusal(entry, fault)
+    if isinstance(fault, Unavailable):
+        return unavailable(told(fault))
+    return fault if isinstance(fault, ApiFault) else unavailable(str(fault))
 
 
 def _answer(send: Send, outcomes: list[Outcome]) -> Answer:

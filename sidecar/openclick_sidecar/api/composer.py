@@ -31,6 +31,7 @@ from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import Compat32, compat32
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 from openclick.ids import format_email_id
 from openclick.instants import SECOND, Instant
@@ -41,6 +42,9 @@ from openclick_sidecar.api.outgoing import Attachment, OutgoingEmail
 _POLICY: Compat32 = compat32.clone(linesep="\r\n")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BOUNDARY_BYTES = 15
+_MAX_UNBROKEN_CHARS = 900
+_PARAMETER_CHARS = 60
+_PLAIN_FILENAME = re.compile(r"[ !#-\[\]-~]*\Z")
 
 
 def compose(
@@ -114,8 +118,9 @@ def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
 
 
 def _unstructured(name: str, text: str) -> Header:
-    charset = "us-ascii" if text.isascii() else "utf-8"
-    return Header(text, charset, header_name=name)
+    """Return a field's text; what cannot stand or be folded as it is goes into encoded words."""
+    plain = text.isascii() and max(map(len, text.split(" "))) <= _MAX_UNBROKEN_CHARS
+    return Header(text, "us-ascii" if plain else "utf-8", header_name=name)
 
 
 def _with_attachments(email: OutgoingEmail, boundary: Callable[[], str]) -> Message:
@@ -172,11 +177,26 @@ def _file(attachment: Attachment) -> Message:
     encode_base64(part)
     name = attachment.filename
     disposition = "attachment" if attachment.content_id is None else "inline"
-    filename = name if name.isascii() else ("utf-8", "", name)
-    part.add_header("Content-Disposition", disposition, filename=filename)
+    if _PLAIN_FILENAME.match(name):
+        part.add_header("Content-Disposition", disposition, filename=name)
+    else:
+        part["Content-Disposition"] = disposition + _encoded_parameter("filename", name)
     if attachment.content_id is not None:
         part["Content-ID"] = f"<{attachment.content_id}>"
     return _nested(part)
+
+
+def _encoded_parameter(name: str, text: str) -> str:
+    """Return a parameter in UTF-8, over as many lines as it takes (RFC 2231, 3 and 4)."""
+    pieces = ["utf-8''"]
+    for character in text:
+        encoded = quote(character, safe="")
+        if len(pieces[-1]) + len(encoded) > _PARAMETER_CHARS:
+            pieces.append("")
+        pieces[-1] += encoded
+    if len(pieces) == 1:
+        return f"; {name}*={pieces[0]}"
+    return "".join(f";\n {name}*{number}*={piece}" for number, piece in enumerate(pieces))
 
 
 def _nested(part: Message) -> Message:

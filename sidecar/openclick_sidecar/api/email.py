@@ -58,7 +58,7 @@ class Email:
                 self.sending.leave(send)
             else:
                 await self.sending.withdraw(send)
-            raise unavailable(f"{fault}{_OUTLOOK[fault.in_doubt]}") from None
+            raise unavailable(told(fault)) from None
         except BaseException:
             self.sending.leave(send)
             raise
@@ -68,6 +68,11 @@ _OUTLOOK = {
     True: "; it may have taken the message all the same.",
     False: "; nothing was sent.",
 }
+
+
+def told(fault: Unavailable) -> str:
+    """Return what a client is told of a Postfix that did not take a message."""
+    return f"{fault}{_OUTLOOK[fault.in_doubt]}"
 
 
 def refusal(email: OutgoingEmail, refused: Refused) -> ApiFault:

@@ -82,6 +82,11 @@ def busy(message: str, retry_seconds: int = 2) -> ApiFault:
     )
 
 
+def broken(request_id: str) -> ApiFault:
+    """Return the fault of what should not have happened; the log tells what it was."""
+    return ApiFault(500, "internal_error", f"Something broke; see the log: {request_id}.")
+
+
 def _summary(where: str, errors: Errors) -> str:
     """Return one sentence for people who print the message alone."""
     field, texts = next(iter(errors.items()))

@@ -21,7 +21,7 @@ from openclick.api_keys import ApiKey, Permissions
 from openclick.logs import line
 from openclick.store import StoreFault
 from openclick_sidecar.api.answers import Answer, of_fault
-from openclick_sidecar.api.faults import ApiFault, forbidden, not_found, unavailable
+from openclick_sidecar.api.faults import ApiFault, broken, forbidden, not_found, unavailable
 from openclick_sidecar.api.gate import Gate
 from openclick_sidecar.api.query import Query
 
@@ -102,9 +102,7 @@ class Router:
             return of_fault(unavailable("The store cannot be used now; nothing was done."))
         except Exception:
             log.exception(line(call.request_id, "internal error"))
-            return of_fault(
-                ApiFault(500, "internal_error", f"Something broke; see the log: {call.request_id}.")
-            )
+            return of_fault(broken(call.request_id))
 
     def _route(self, call: Call) -> Route:
         """Return who answers a request, and leave the values of its path in `call`."""

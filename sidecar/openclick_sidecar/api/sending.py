@@ -49,6 +49,8 @@ class Send:
     email_ids: tuple[bytes, ...]
     accepted: frozenset[int]
     created_at: Instant
+    is_repeat: bool = False
+    """Whether the ids are those of an earlier request, which may have sent with them."""
     answer: Answer | None = None
     """The first answer, where the request is a repeat."""
 
@@ -90,19 +92,21 @@ class Sending:
             )
         self._under_way.add(claim.name)
         try:
-            return self._claimed(claim.name, await self.ledger.write(claim))
+            return self._claimed(claim, await self.ledger.write(claim))
         except BaseException:
             self._under_way.discard(claim.name)
             raise
 
-    def _claimed(self, name: Name, claimed: Claimed | None) -> Send:
+    def _claimed(self, claim: Claim, claimed: Claimed | None) -> Send:
         assert claimed is not None
+        name = claim.name
         if claimed.mismatch:
             raise ApiFault(
                 *(422, "idempotency_mismatch"),
                 "This Idempotency-Key was used for another request.",
             )
-        send = Send(name, claimed.email_ids, claimed.accepted, claimed.claimed_at)
+        is_repeat = claimed.email_ids != claim.email_ids
+        send = Send(name, claimed.email_ids, claimed.accepted, claimed.claimed_at, is_repeat)
         if claimed.answer is not None:
             send.answer = Answer(claimed.answer.status_code, claimed.answer.body)
             self._under_way.discard(name)
@@ -159,8 +163,14 @@ class Sending:
         return answer
 
     async def withdraw(self, send: Send) -> None:
-        """Forget a request that has come to nothing."""
-        if send.name is not None:
+        """Forget a request that has come to nothing.
+
+        One that goes on with an earlier one is left: what that one sent may have arrived, and every
+        repeat must have its ids.
+        """
+        if send.is_repeat:
+            self.leave(send)
+        elif send.name is not None:
             await self._note(Withdrawal(send.name))
             self._under_way.discard(send.name)
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 SESSIONS = 10
 _QUEUED_AS = re.compile(r"queued as ([A-Za-z0-9]+)")
+_CLOSING = 421
+"""Postfix is about to close the connection (RFC 5321, 3.8)."""
 
 
 class Refused(Exception):
@@ -156,11 +158,13 @@ class _Later(Exception):
 def _deliver(connection: smtplib.SMTP, parcel: Parcel) -> str:
     options = _mail_options(connection, parcel)
     try:
-        _check(connection.mail(parcel.sender, options))
-    except smtplib.SMTPServerDisconnected as error:
+        reply = connection.mail(parcel.sender, options)
+    except (OSError, smtplib.SMTPServerDisconnected) as error:
         raise _Stale(str(error)) from error
-    except OSError as error:
-        raise _Stale(str(error)) from error
+    if reply[0] == _CLOSING:
+        # Often said long before MAIL, to a connection that was idle for too long.
+        raise _Stale(_told(reply))
+    _check(reply)
     try:
         for recipient in parcel.recipients:
             _check(connection.rcpt(recipient), recipient)
@@ -196,12 +200,18 @@ def _mail_options(connection: smtplib.SMTP, parcel: Parcel) -> list[str]:
 
 def _check(reply: tuple[int, bytes | str], recipient: str | None = None) -> str:
     """Return the text of a 2xx reply.  Raises Refused, _Later."""
-    code, said = reply
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    text = " ".join(text.split())
+    code = reply[0]
     if 200 <= code < 300:
-        return text
-    told = f"Postfix says {code} {text}"
+        return _text(reply)
     if 500 <= code < 600:
-        raise Refused(told, recipient)
-    raise _Later(told)
+        raise Refused(_told(reply), recipient)
+    raise _Later(_told(reply))
+
+
+def _told(reply: tuple[int, bytes | str]) -> str:
+    return f"Postfix says {reply[0]} {_text(reply)}"
+
+
+def _text(reply: tuple[int, bytes | str]) -> str:
+    said = reply[1].decode("utf-8", "replace") if isinstance(reply[1], bytes) else reply[1]
+    return " ".join(said.split())

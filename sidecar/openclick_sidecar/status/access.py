@@ -45,10 +45,13 @@ def read_login(path: str) -> str:
     return f"{user}:{password}"
 
 
-def refusal(login: str, own_address: str, fields: Mapping[str, str]) -> tuple[int, str] | None:
+def refusal(
+    login: str, own_address: str, protocol: str, fields: Mapping[str, str]
+) -> tuple[int, str] | None:
     """Return why a request is not answered, as status and sentence; None where it is.
 
-    `own_address` is where the connection came in, `fields` the request's by lower-case name.
+    `own_address` is where the connection came in, `protocol` the request's HTTP version, `fields`
+    its fields by lower-case name.
     """
     if login:
         if _knows(login, fields.get("authorization", "")):
@@ -56,7 +59,8 @@ def refusal(login: str, own_address: str, fields: Mapping[str, str]) -> tuple[in
         return 401, "This page asks for the login in sidecar.status_login_file."
     if not _is_loopback(own_address):
         return 403, "This page is for this machine alone unless sidecar.status_login_file is set."
-    if any(name in fields for name in _PROXY_FIELDS):
+    # nginx as it comes names neither itself nor its client, but no browser speaks HTTP/1.0.
+    if protocol == "HTTP/1.0" or any(name in fields for name in _PROXY_FIELDS):
         return 403, "This page is not for proxies unless sidecar.status_login_file is set."
     match = _HOST.match(fields.get("host", ""))
     host = (match[1] or match[2]) if match else ""

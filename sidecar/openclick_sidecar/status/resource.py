@@ -54,7 +54,12 @@ class StatusPage(Resource):
 
     def render_GET(self, request: Request) -> bytes | int:  # noqa: N802 - Twisted's name
         """Answer."""
-        refused = refusal(self._login, request.getHost().host, _fields(request))
+        refused = refusal(
+            self._login,
+            request.getHost().host,
+            request.clientproto.decode("ascii", "replace"),
+            _fields(request),
+        )
         if refused is not None:
             return _refuse(request, *refused)
         name = request.args.get(b"message", [b""])[0].decode("utf-8", "replace").strip()
