@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from openclick.keys import load_keys
-from openclick.messages import Labels, Message, Outcome
+from openclick.messages import Message, Outcome
 from openclick_sidecar.journal import journal_files
 from support.installation import Installation
 from support.processes import wait_until
@@ -112,9 +112,24 @@ class World:
 def a_message(copy: bytes) -> Message:
     """Return the row of a copy."""
     return Message(
-        *(EMAIL_ID, copy, 0, Outcome.INSTRUMENTED, "", "4Xk2Q1z0", MESSAGE_ID, None),
-        *("news@kontor.example", "news@kontor.example", ("anna@reader.example",), "Boots"),
-        *(DOMAIN, TRACKING_DOMAIN, True, "", True, "", Labels(), {}, (), ""),
+        email_id=EMAIL_ID,
+        copy=copy,
+        created_at=0,
+        outcome=Outcome.INSTRUMENTED,
+        reason="",
+        queue_id="4Xk2Q1z0",
+        message_id=MESSAGE_ID,
+        envelope_id=None,
+        sender="news@kontor.example",
+        header_from="news@kontor.example",
+        recipients=("anna@reader.example",),
+        subject="Boots",
+        sending_domain=DOMAIN,
+        tracking_domain=TRACKING_DOMAIN,
+        opens=True,
+        opens_reason="",
+        clicks=True,
+        clicks_reason="",
     )
 
 
