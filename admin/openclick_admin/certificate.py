@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from openclick.instants import Instant, iso, now
+from openclick.instants import now
 from openclick.tracking_certificates import TrackingCertificate
+from openclick_admin.certificate_output import certificate_as_json, instant, last_error, origin
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.names import name_parameter
 from openclick_admin.output import json_option, print_fields, print_json, print_table
@@ -26,7 +25,7 @@ def list_certificates(admin: Admin, as_json: bool) -> None:
     with admin.registry() as registry:
         found = registry.certificates.many_certificates()
     if as_json:
-        print_json([_as_json(each) for each in found])
+        print_json([certificate_as_json(each) for each in found])
         return
     print_table(
         ("TRACKING DOMAIN", "HTTPS", "CERTIFICATE", "EXPIRES", "FROM", "LAST ERROR"),
@@ -35,8 +34,8 @@ def list_certificates(admin: Admin, as_json: bool) -> None:
                 each.name,
                 "yes" if each.serves_https else "no",
                 each.status(now()).value,
-                _instant(each.not_after_at),
-                _origin(each) or "-",
+                instant(each.not_after_at),
+                origin(each) or "-",
                 each.failure_code or "-",
             )
             for each in found
@@ -54,21 +53,21 @@ def show(admin: Admin, name: str, as_json: bool) -> None:
     with admin.registry() as registry:
         found = _one(registry.certificates.many_certificates(), name)
     if as_json:
-        print_json(_as_json(found))
+        print_json(certificate_as_json(found))
         return
     print_fields(
         [
             ("tracking domain", found.name),
             ("https", "served" if found.serves_https else "not served"),
             ("certificate", found.status(now()).value),
-            ("valid from", _instant(found.not_before_at)),
-            ("expires", _instant(found.not_after_at)),
-            ("comes from", _origin(found) or "-"),
+            ("valid from", instant(found.not_before_at)),
+            ("expires", instant(found.not_after_at)),
+            ("comes from", origin(found) or "-"),
             ("fault of the file", found.file_fault or "none"),
-            ("last order by ACME", _instant(found.attempted_at)),
-            ("its fault", _fault(found)),
+            ("last order by ACME", instant(found.attempted_at)),
+            ("its fault", last_error(found)),
             ("orders failed in a row", str(found.failures)),
-            ("no order before", _instant(found.next_attempt_at)),
+            ("no order before", instant(found.next_attempt_at)),
         ]
     )
 
@@ -99,39 +98,3 @@ def _one(found: list[TrackingCertificate], name: str) -> TrackingCertificate:
 
 def _unknown(name: str) -> str:
     return f"the sidecar has seen no tracking domain {name}; see: openclick certificate list"
-
-
-def _origin(found: TrackingCertificate) -> str | None:
-    if found.not_after_at is None:
-        return None
-    return "acme" if found.by_acme else "file"
-
-
-def _fault(found: TrackingCertificate) -> str:
-    return f"{found.failure_message} [{found.failure_code}]" if found.failure_code else "none"
-
-
-def _instant(at: Instant | None) -> str:
-    return iso(at) if at else "-"
-
-
-def _as_json(found: TrackingCertificate) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "https": found.serves_https,
-        "status": found.status(now()).value,
-        "not_before_at": _iso_or_none(found.not_before_at),
-        "not_after_at": _iso_or_none(found.not_after_at),
-        "origin": _origin(found),
-        "file_fault": found.file_fault or None,
-        "attempted_at": _iso_or_none(found.attempted_at),
-        "next_attempt_at": _iso_or_none(found.next_attempt_at),
-        "failures": found.failures,
-        "last_error": {"code": found.failure_code, "message": found.failure_message}
-        if found.failure_code
-        else None,
-    }
-
-
-def _iso_or_none(at: Instant | None) -> str | None:
-    return iso(at) if at else None

@@ -9,6 +9,7 @@ from functools import cached_property
 import click
 
 from openclick.config import load_config
+from openclick.public_name import PublicName, public_name
 from openclick.settings import Config
 from openclick.store import Registry, Store, open_store
 
@@ -23,6 +24,16 @@ class Admin:
     def config(self) -> Config:
         """The settings.  Raises ConfigError."""
         return load_config(self.config_path)
+
+    @cached_property
+    def public_name(self) -> PublicName:
+        """The name that tracking domains point to.  Raises ConfigError."""
+        return public_name(self.config)
+
+    @cached_property
+    def named_config(self) -> Config:
+        """The settings with that name in them, as the sidecar has them.  Raises ConfigError."""
+        return self.public_name.given_to(self.config)
 
     @property
     def store(self) -> Store:

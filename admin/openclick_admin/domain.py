@@ -17,17 +17,27 @@ from openclick.domain_requests import (
     remove_domain,
     update_domain,
 )
-from openclick.domains import Scheme, SendingDomain, VerificationMode
+from openclick.domains import Scheme, SendingDomain, VerificationFailure, VerificationMode
 from openclick.instants import now
 from openclick.store import Registry
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.domain_output import as_json as domain_as_json
-from openclick_admin.domain_output import print_domain, print_domains, print_names
+from openclick_admin.domain_output import (
+    not_verified,
+    print_domain,
+    print_domains,
+    print_names,
+    print_records,
+    print_verified,
+)
 from openclick_admin.names import name_parameter
 from openclick_admin.output import json_option, print_json
 
+EX_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 _HELP_WITH = {
-    "domain_exists": "see: openclick domain show {name}",
+    "domain_exists": "see: openclick domain show {name}, or: openclick domain verify --wait {name}",
     "domain_not_found": "see: openclick domain list",
 }
 
@@ -56,6 +66,20 @@ def _changing(function: Callable[..., None]) -> Callable[..., None]:
     return functools.reduce(lambda inner, option: option(inner), reversed(options), function)
 
 
+def _waiting(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a subcommand the options of waiting for a verification."""
+    wait = click.option("--wait", is_flag=True, help="Check again until it is verified.")
+    timeout = click.option(
+        "--timeout",
+        "timeout_seconds",
+        type=click.FloatRange(min=0),
+        default=3600.0,
+        show_default=True,
+        help="How many seconds --wait goes on.",
+    )
+    return wait(timeout(function))
+
+
 @command.command("add")
 @click.argument("name", callback=name_parameter)
 @click.option(
@@ -66,15 +90,34 @@ def _changing(function: Callable[..., None]) -> Callable[..., None]:
     help="The tracking domain's prefix: track makes track.NAME.",
 )
 @_changing
+@_waiting
 @json_option
 @pass_admin
-def add(admin: Admin, /, name: str, as_json: bool, **options: Any) -> None:
-    """Add the sending domain NAME, the exact host of its From addresses."""
+def add(
+    admin: Admin, /, name: str, wait: bool, timeout_seconds: float, as_json: bool, **options: Any
+) -> None:
+    """Add the sending domain NAME, the exact host of its From addresses.
+
+    It prints the DNS record to publish.  The sidecar looks for it by itself; --wait shows when it
+    has found it, and exits with 1 where it did not.
+    """
     with admin.registry() as registry:
         domain = _asked(
             name, lambda: create_domain(registry.domains, name, _changes(**options), now())
         )
-        _print(admin, registry, domain, as_json)
+        if not (wait and as_json):
+            _print(admin, registry, domain, as_json)
+    if not wait:
+        return
+    click.echo()
+    failure = _checked(admin, domain, timeout_seconds)
+    if as_json:
+        _print_anew(admin, name, as_json)
+    elif failure is None:
+        print_verified(domain)
+    if failure is not None:
+        click.echo(f"openclick: {not_verified(domain, failure)}", err=True)
+        raise SystemExit(1)
 
 
 @command.command("show")
@@ -82,7 +125,7 @@ def add(admin: Admin, /, name: str, as_json: bool, **options: Any) -> None:
 @json_option
 @pass_admin
 def show(admin: Admin, name: str, as_json: bool) -> None:
-    """Show one domain: its defaults, its DNS record, and where its verification stands."""
+    """Show one domain: its defaults, its DNS record, its certificate, and how checks went."""
     with admin.registry() as registry:
         domain = _asked(name, lambda: find_domain(registry.domains, name))
         _print(admin, registry, domain, as_json)
@@ -95,8 +138,14 @@ def list_domains(admin: Admin, as_json: bool) -> None:
     """List the added domains."""
     with admin.registry() as registry:
         domains = registry.domains.many_domains()
+        certificates = {each.name: each for each in registry.certificates.many_certificates()}
     if as_json:
-        print_json([domain_as_json(domain, admin.config) for domain in domains])
+        print_json(
+            [
+                domain_as_json(domain, admin.named_config, certificates.get(domain.tracking_domain))
+                for domain in domains
+            ]
+        )
         return
     print_domains(domains, admin.config)
 
@@ -154,29 +203,36 @@ def remove(admin: Admin, name: str, yes: bool) -> None:
 
 @command.command("verify")
 @click.argument("name", callback=name_parameter)
-@click.option("--wait", is_flag=True, help="Check again until it is verified.")
-@click.option(
-    "--timeout",
-    "timeout_seconds",
-    type=click.FloatRange(min=0),
-    default=3600.0,
-    show_default=True,
-    help="How many seconds --wait goes on.",
-)
+@_waiting
 @json_option
 @pass_admin
 def verify(admin: Admin, name: str, wait: bool, timeout_seconds: float, as_json: bool) -> None:
     """Check now whether the tracking domain of NAME leads here; exit 1 where it does not."""
-    from openclick_admin import domain_verify  # noqa: PLC0415 - dnspython is slow to load
-
     with admin.registry() as registry:
         domain = _asked(name, lambda: find_domain(registry.domains, name))
-    checked = domain_verify.check(admin, domain, timeout_seconds if wait else 0.0)
+    failure = _checked(admin, domain, timeout_seconds if wait else 0.0)
+    domain = _print_anew(admin, name, as_json)
+    if failure is not None or not domain.is_verified:
+        raise SystemExit(1)
+
+
+def _checked(admin: Admin, domain: SendingDomain, seconds: float) -> VerificationFailure | None:
+    """Check a domain, for `seconds` at most; whoever ends that learns that nothing is lost."""
+    from openclick_admin import domain_verify  # noqa: PLC0415 - dnspython is slow to load
+
+    try:
+        return domain_verify.check(admin, domain, seconds)
+    except KeyboardInterrupt:
+        text = f"the sidecar goes on checking by itself; see: openclick domain show {domain.name}"
+        click.echo(f"openclick: {text}", err=True)
+        raise SystemExit(EX_INTERRUPTED) from None
+
+
+def _print_anew(admin: Admin, name: str, as_json: bool) -> SendingDomain:
     with admin.registry() as registry:
         domain = _asked(name, lambda: find_domain(registry.domains, name))
         _print(admin, registry, domain, as_json)
-    if checked is not None or not domain.is_verified:
-        raise SystemExit(1)
+        return domain
 
 
 def _changes(
@@ -207,12 +263,15 @@ def _asked(name: str, request: Callable[[], SendingDomain]) -> SendingDomain:
 
 
 def _print(admin: Admin, registry: Registry, domain: SendingDomain, as_json: bool) -> None:
+    seen = registry.certificates.many_certificates()
+    certificate = next((each for each in seen if each.name == domain.tracking_domain), None)
     if as_json:
-        print_json(domain_as_json(domain, admin.config))
+        print_json(domain_as_json(domain, admin.named_config, certificate))
         return
     old = [
         name
         for name in registry.domains.tracking_names()
         if name.sending_domain == domain.name and name.name != domain.tracking_domain
     ]
-    print_domain(domain, old, admin.config)
+    print_domain(domain, certificate, old, admin.config)
+    print_records(domain, admin.public_name, admin.config_path)

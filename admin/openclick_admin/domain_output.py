@@ -8,14 +8,22 @@ from typing import Any
 import click
 
 from openclick.dns_records import DnsRecord, tracking_records
-from openclick.domains import SendingDomain, TrackingName
-from openclick.instants import Instant, iso
+from openclick.domains import SendingDomain, TrackingName, TrackingStatus, VerificationFailure
+from openclick.instants import Instant, iso, now
+from openclick.public_name import PublicName
 from openclick.settings import Config
+from openclick.tracking_certificates import TrackingCertificate
+from openclick_admin.certificate_output import certificate_as_json, in_short
 from openclick_admin.output import print_fields, print_json, print_table
 
 
-def print_domain(domain: SendingDomain, old: Sequence[TrackingName], config: Config) -> None:
-    """Print one domain and the record that it needs; `old` are its names of before."""
+def print_domain(
+    domain: SendingDomain,
+    certificate: TrackingCertificate | None,
+    old: Sequence[TrackingName],
+    config: Config,
+) -> None:
+    """Print one domain; `old` are its names of before."""
     print_fields(
         [
             ("domain", domain.name),
@@ -26,10 +34,10 @@ def print_domain(domain: SendingDomain, old: Sequence[TrackingName], config: Con
             ("verification", domain.verification.value),
             ("status", _status(domain)),
             ("last checked", _instant(domain.checked_at)),
+            *in_short(certificate, now()),
             *(("former name", f"{name.name}: {_pointing(name)}") for name in old),
         ]
     )
-    _print_records(domain, config.sidecar.public_hostname)
 
 
 def print_domains(domains: Sequence[SendingDomain], config: Config) -> None:
@@ -72,7 +80,9 @@ def print_names(names: Sequence[TrackingName], *, as_json: bool) -> None:
     )
 
 
-def as_json(domain: SendingDomain, config: Config) -> dict[str, Any]:
+def as_json(
+    domain: SendingDomain, config: Config, certificate: TrackingCertificate | None
+) -> dict[str, Any]:
     """Return a domain as programs see it: Anypost's shape, and what is ours beside it."""
     return {
         "id": domain.domain_id,
@@ -100,19 +110,49 @@ def as_json(domain: SendingDomain, config: Config) -> dict[str, Any]:
             "checked_at": _iso_or_none(domain.checked_at),
             "verification_failure": domain.failure
             and {"code": domain.failure.code, "message": domain.failure.message},
+            "certificate": certificate and certificate_as_json(certificate),
         },
     }
 
 
-def _print_records(domain: SendingDomain, public_hostname: str) -> None:
-    if not public_hostname:
-        click.echo("\nNo DNS record can be named yet: set sidecar.public_hostname first.")
+def print_records(domain: SendingDomain, public_name: PublicName, config_path: str) -> None:
+    """Print the record that a domain needs, or why none can be named and what is to be set."""
+    if not public_name.name:
+        click.echo(
+            f"\nNo DNS record can be named yet: {public_name.fault}.\n"
+            f"Set it in {config_path} to the name under which the internet finds this machine:\n\n"
+            '  [sidecar]\n  public_hostname = "mail.example.com"\n\n'
+            "and then run: systemctl restart openclick-sidecar"
+        )
         return
-    for record in tracking_records(domain, public_hostname):
+    for record in tracking_records(domain, public_name.name):
         click.echo(
             f"\nThe DNS record to publish, as a line of a zone file:\n\n  {record.zone_line}\n\n"
             f"or in a provider's form:\n\n{_form(record, domain.name)}"
         )
+
+
+def print_verified(domain: SendingDomain) -> None:
+    """Print that the domain's mail may be tracked now."""
+    click.echo(
+        f"Verified: {domain.tracking_domain} leads here.\n"
+        f"{_whose_mail(domain)} is tracked from now on, as soon as Postfix hands it to the milter "
+        "(openclick postfix)."
+    )
+
+
+def _whose_mail(domain: SendingDomain) -> str:
+    if domain.tracking_status is TrackingStatus.DISABLED:
+        return f"Mail of {domain.name} that asks for it by a header"
+    return f"Mail of {domain.name}"
+
+
+def not_verified(domain: SendingDomain, failure: VerificationFailure) -> str:
+    """Return in one line why a domain is not verified, and how it goes on."""
+    return (
+        f"not verified: {failure.message} [{failure.code}]; {domain.name} is added, and the "
+        f"sidecar goes on checking; see: openclick domain show {domain.name}"
+    )
 
 
 def _form(record: DnsRecord, sending_domain: str) -> str:
@@ -131,7 +171,7 @@ def _status(domain: SendingDomain) -> str:
     if domain.failure is not None:
         return f"{status}: {domain.failure.message} [{domain.failure.code}]"
     if domain.tracking_domain and not domain.is_verified and domain.checked_at is None:
-        return f"{status}: publish the record, then run: openclick domain verify {domain.name}"
+        return f"{status}: publish the record below, and the sidecar will find it"
     return status
 
 

@@ -2,8 +2,8 @@
 
 Exit status: 0 done, 1 something is not as it should be (a domain is not verified), 2 the command
 line is wrong, 69 the store or the keys cannot be used, 77 rights are missing (init), 78 the
-configuration is at fault.  Every
-error is one line on standard error: where, what was found, what is needed.
+configuration is at fault, 130 ended by Ctrl-C while it waited.  Every error is one line on standard
+error: where, what was found, what is needed.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ LEFT_OUT = {
     "torrent": "a program's in-app browser",
     "viber": "its in-app browser",
     "downcast/": "a podcast app",
+    "^downcast/": "a podcast app",
+    "^reed": "the feed reader Reeder",
     "podimo": "a podcast app",
     "btwebclient": "a program's in-app browser",
     "code/1.": "an editor's in-app browser",
@@ -92,6 +94,7 @@ LEFT_OUT = {
     "catch": "phone models",
     "detect": "names of add-ons",
     "discovery": "phone models",
+    "preview": "Safari Technology Preview; our table has it",
     "download": "names of add-ons and download managers with a browser",
     "insight": "phone models",
     "measure": "names of apps",
@@ -176,6 +179,7 @@ WRITTEN_OUT = {
     "^php": ["^php/", "^php-", "^phpcrawl"],
     "^svn": ["^svn/"],
     "^w3c": ["^w3c_", "^w3c-"],
+    "Blackboard": ["Blackboard Safeassign"],
 }
 """Patterns that are no plain words, as words; "^" marks the beginning of a user agent."""
 

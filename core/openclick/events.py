@@ -14,7 +14,8 @@ The shape is Anypost's webhook event: {id, type, occurred_at, data}.  Pure.
     data.tracking    {ip, user_agent, url (clicks only), bot (image proxies only)}
 
 Where the message row is gone (retention), the event carries what the token holds: email_id and
-url; the other fields are null or empty.
+url; the other fields are null or empty.  Which sending domain it is for follows from the tracking
+domain, so that webhooks of that domain get it all the same.
 """
 
 from __future__ import annotations
@@ -67,8 +68,13 @@ class Event:
     labels: Labels = field(default_factory=Labels)
 
 
-def make_event(hit: Hit, message: Message | None, bot: Bot | None) -> Event:
-    """Return the event that `hit` becomes; `message` is None where its row is gone."""
+def make_event(
+    hit: Hit, message: Message | None, bot: Bot | None, sending_domain: str | None = None
+) -> Event:
+    """Return the event that `hit` becomes; `message` is None where its row is gone.
+
+    `sending_domain` is whose tracking domain the hit came to; a message's own word goes before.
+    """
     kind = EVENT_OF_KIND[hit.kind]
     recipients = message.recipients if message else ()
     payload = {
@@ -86,7 +92,7 @@ def make_event(hit: Hit, message: Message | None, bot: Bot | None) -> Event:
         type=kind,
         occurred_at=hit.received_at,
         email_id=hit.email_id,
-        sending_domain=message.sending_domain if message else None,
+        sending_domain=message.sending_domain if message else sending_domain,
         body=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         ),

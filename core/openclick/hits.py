@@ -36,7 +36,10 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """What of a click tells whether it belongs to a burst; `position` is its place in hits.db."""
+    """What of a click tells whether it belongs to a burst.
+
+    `position` is its place in hits.db; 0 where it is known from its verdict.
+    """
 
     position: int
     received_at: Instant

@@ -237,7 +237,9 @@ class SidecarSettings:
     public_hostname: str = _option(
         "",
         HOST_NAME_KIND,
-        "The host name of this machine on the internet.  A tracking domain is a CNAME to it.",
+        "The host name of this machine on the internet.  A tracking domain is a CNAME to it.  "
+        "Empty means Postfix's myhostname, or this machine's own name where there is no Postfix; "
+        "one that nobody outside can know (without a dot, .local, .internal ...) is not taken.",
     )
     hold_seconds: float = _option(
         3.0,

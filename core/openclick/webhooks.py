@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from openclick.instants import SECOND, Instant
 
@@ -53,6 +54,12 @@ class WebhookStatus(StrEnum):
     CIRCUIT_DISABLED = "circuit_disabled"
 
 
+def origin_of(url: str) -> str:
+    """Return scheme and host of a webhook's URL: what follows the host may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 @dataclass(frozen=True)
 class Webhook:
     """One receiver.
@@ -79,6 +86,11 @@ class Webhook:
     probe_at: Instant | None = None
     paused_until: Instant | None = None
     last_delivery_at: Instant | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it is, for the log."""
+        return origin_of(self.url)
 
     def is_rotating(self, now: Instant) -> bool:
         """Tell whether the secret before the last rotation still signs."""

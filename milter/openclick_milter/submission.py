@@ -176,6 +176,7 @@ class Submission:
         self._domain = domain = self.world.domains.lookup(name) if name else None
         decision = decide(self._controls.toggles, domain)
         if domain is None:
+            log.debug(line(queue_id, "not of an added domain", domain=name))
             return self._without_body()
         self._draft = self._draft_row(queue_id, domain, decision)
         refusal = decision.why_off

@@ -176,15 +176,17 @@ class HitChannel(HTTPChannel):
     transport: Any  # Twisted types it as the narrowest interface; ours is a TCP or TLS connection
     requestFactory: Any = _RequestFactory()  # noqa: N815 - Twisted's name
     timeOut = None  # noqa: N815 - its idle timer is reset by every byte; see HitFactory.sweep
-    totalHeadersSize = 8192  # noqa: N815
+    # As nginx has it: a tracking domain gets every cookie that its parent domain sets, in one line.
+    totalHeadersSize = 32 * 1024  # noqa: N815
     maxHeaders = 64  # noqa: N815
-    MAX_LENGTH = 4096
+    MAX_LENGTH = 8 * 1024
     proxied = False
     refused = False
     busy = False
     line = b""
     _reads_whole = True
     _gone = False
+    _paused = False
     _clogged = False
     _send_some: Callable[[bytes], int | BaseException] | None = None
 
@@ -236,7 +238,7 @@ class HitChannel(HTTPChannel):
         if close:
             self.loseConnection()
             return
-        if self._early:
+        if self._paused or self._early:
             self._go_on()
         self.pause_if_full()
 
@@ -253,15 +255,24 @@ class HitChannel(HTTPChannel):
     def _keep_for_later(self, data: bytes) -> None:
         """Keep what a client sends before it has its answer, and read no more until then."""
         self._early.append(data)
-        self.transport.pauseProducing()
+        self._pause()
 
     def _go_on(self) -> None:
-        """Give the parser what came early; it reads on where the client takes its answers."""
-        data, self._early = b"".join(self._early), []
-        self._reads_whole = False
+        """Read on where the client takes its answers; what came early is the parser's."""
         if not self._clogged:
-            self.transport.resumeProducing()
-        super().dataReceived(data)
+            self._resume()
+        if self._early:
+            data, self._early = b"".join(self._early), []
+            self._reads_whole = False
+            super().dataReceived(data)
+
+    def _pause(self) -> None:
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self.transport.resumeProducing()
 
     def send(self, data: bytes) -> None:
         """Send an answer: at once where the socket takes it, else when it does.
@@ -330,15 +341,12 @@ class HitChannel(HTTPChannel):
     def pause_if_full(self) -> None:
         """Stop reading while the waiting room is full: Twisted reads on after each answer."""
         if self.hits.room.full:
-            self.transport.pauseProducing()
+            self._pause()
 
     def read_on(self) -> None:
-        """Read again, unless Twisted has stopped for a reason of its own.
-
-        After a request under way it goes on by itself.
-        """
+        """Read again, unless there is another reason not to; after an answer it goes on anyway."""
         if not self.busy and not self._clogged:
-            self.transport.resumeProducing()
+            self._resume()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Forget the connection's clock."""

@@ -243,11 +243,11 @@ def _log_attempt(settlement: Settlement) -> None:
 
 def _log_change(webhook: Webhook, health: Health) -> None:
     if health.status is WebhookStatus.ACTIVE:
-        log.info(line(webhook.webhook_id, "circuit closed, deliveries go on", url=webhook.url))
+        log.info(line(webhook.webhook_id, "circuit closed, deliveries go on", url=webhook.origin))
         return
     what = (
         "disabled, its events are skipped"
         if health.status is WebhookStatus.DISABLED
         else "circuit opened, its events wait"
     )
-    log.error(line(webhook.webhook_id, what, url=webhook.url, reason=health.reason))
+    log.error(line(webhook.webhook_id, what, url=webhook.origin, reason=health.reason))

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-MAX_WHOLE_BYTES = 4096
+MAX_WHOLE_BYTES = 8 * 1024
 MAX_WHOLE_FIELDS = 32
 
 _WHOLE_GET = re.compile(

@@ -117,6 +117,16 @@ def journal_files(directory: Path) -> list[Path]:
     return sorted(directory.glob(_PATTERN))
 
 
+def first_instant(path: Path) -> Instant | None:
+    """Return when the first hit of a file was received, None where that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            hit = decode(file.readline())
+    except OSError:
+        return None
+    return hit.received_at if hit else None
+
+
 @dataclass(frozen=True)
 class Page:
     """Some records of a file: their hits, how many lines hold none, and where the last one ends.

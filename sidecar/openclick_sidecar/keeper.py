@@ -104,6 +104,7 @@ class HitKeeper:
                     self.stored += len(hits)
                     return _NONE
             self._journal.append(hits)
+            self.replay.note()
         except JournalFault as fault:
             return self._lose(hits, f"{self._fault}; {fault}")
         except Exception as error:

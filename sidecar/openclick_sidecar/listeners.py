@@ -128,6 +128,8 @@ class Listeners:
     def __post_init__(self) -> None:
         self.ports: list[Any] = []
         self.speaks_tls = False
+        self.listening: tuple[tuple[str, str, str], ...] = ()
+        """Each entrance with its address, and who said so: "systemd" or "settings"."""
 
     def open_all(self, settings: SidecarSettings, inherited: Sequence[InheritedSocket]) -> str:
         """Listen wherever it is asked for; return the addresses, for the log.
@@ -136,11 +138,15 @@ class Listeners:
         """
         with contextlib.ExitStack() as undo:
             sockets = _sockets(settings, inherited, undo)
-            addresses = ",".join(_address_of(bound) for _, bound in sockets)
+            sources = ["systemd"] * len(inherited) + ["settings"] * len(sockets)
+            self.listening = tuple(
+                (entrance, _address_of(bound), source)
+                for (entrance, bound), source in zip(sockets, sources, strict=False)
+            )
             for entrance, bound in sockets:
                 self._listen(entrance, bound)
             undo.pop_all()
-        return addresses
+        return ",".join(address for _, address, _ in self.listening)
 
     def _listen(self, entrance: str, bound: socket.socket) -> None:
         endpoint: Any  # zope's interfaces are none to mypy

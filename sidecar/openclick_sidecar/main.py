@@ -17,6 +17,7 @@ from typing import Any
 
 from openclick.config import EX_CONFIG, ConfigError
 from openclick.logs import line
+from openclick.public_name import public_name
 from openclick.settings import Config
 from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.store import open_store
@@ -74,7 +75,8 @@ def run(config: Config, path: str) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     # What Twisted says of its factories and pools is its own business; warnings are ours.
     logging.getLogger("twisted").setLevel(logging.WARNING)
-    sidecar = Sidecar(config, open_store(config.store.url), judge, reactor, authorities, login)
+    named = _with_public_name(config)
+    sidecar = Sidecar(named, open_store(config.store.url), judge, reactor, authorities, login)
     _spare_the_collector()
     # Whoever hears "ready" may ask for the end at once, which must wait until the reactor listens.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
@@ -91,6 +93,16 @@ def run(config: Config, path: str) -> int:
     )
     reactor.run()
     return 0
+
+
+def _with_public_name(config: Config) -> Config:
+    """Return the settings with the name that tracking domains point to; say whose word it is."""
+    found = public_name(config)
+    if found.fault:
+        log.warning(line("sidecar", f"{found.fault}; no tracking domain can be verified"))
+    elif not config.sidecar.public_hostname:
+        log.info(line("sidecar", "tracking domains point to", name=found.name, source=found.origin))
+    return found.given_to(config)
 
 
 def _spare_the_collector() -> None:

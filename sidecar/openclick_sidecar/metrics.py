@@ -39,8 +39,9 @@ Sample = tuple[Mapping[str, object], float]
 class Readings:
     """All numbers of one moment.
 
-    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule; `now` is when
-    `backlog` was read.
+    `hits` and `webhook_attempts` by outcome, `verdicts` by visitor and rule, `listening` by
+    entrance, address and source, `unreadable_rows` by what was damaged; `now` is when `backlog` was
+    read.
     """
 
     started_at_seconds: float
@@ -51,10 +52,12 @@ class Readings:
     bad_requests: int = 0
     late_connections: int = 0
     connections: int = 0
+    listening: Sequence[tuple[str, str, str]] = ()
     hits: Mapping[str, int] = field(default_factory=dict)
     hits_waiting: int = 0
     reading_pauses: int = 0
     verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unreadable_rows: Mapping[str, int] = field(default_factory=dict)
     webhook_attempts: Mapping[str, int] = field(default_factory=dict)
     backlog: Sequence[Backlog] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)
@@ -145,6 +148,13 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
         *("refused_hellos_total", "counter", "TLS connections for which there was no certificate."),
         _by("reason", now.refused_hellos),
     )
+    yield (
+        *("listening", "gauge", "1 for each address at which it listens."),
+        [
+            ({"entrance": entrance, "address": address, "source": source}, 1)
+            for entrance, address, source in now.listening
+        ],
+    )
     yield "connections", "gauge", "Connections of readers that are open.", _one(now.connections)
     yield (
         *("refused_connections_total", "counter", "Connections turned away at accept."),
@@ -166,6 +176,10 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
             ({"visitor": visitor, "rule": rule}, count)
             for (visitor, rule), count in sorted(now.verdicts.items())
         ],
+    )
+    yield (
+        *("unreadable_rows_total", "counter", "Rows of the store that were not as written."),
+        _by("what", now.unreadable_rows),
     )
 
 

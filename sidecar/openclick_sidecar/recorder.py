@@ -16,6 +16,7 @@ from collections.abc import Callable, Set
 from typing import Protocol
 
 from openclick.hits import Hit
+from openclick.instants import Instant
 from openclick.logs import line
 from openclick.store import StoreCorrupt
 from openclick_sidecar.keeper import HitKeeper
@@ -42,6 +43,7 @@ class HitRecorder:
         self._reactor = reactor
         self._waiting: list[tuple[Hit, OnDone]] = []
         self._in_hand = 0
+        self._in_hand_at: Instant | None = None
         self._suspicion: StoreCorrupt | None = None
         self._changed = threading.Condition()
         self._stopping = False
@@ -56,6 +58,19 @@ class HitRecorder:
     def recorded(self) -> int:
         """How many hits are on disk, in the store or in the journal."""
         return self._keeper.stored + self._keeper.journaled
+
+    @property
+    def first_unstored_at(self) -> Instant | None:
+        """The instant of the first hit that is not in the store, None where there is none.
+
+        It waits here, or in the journal.  A hit is in the store, or in the journal, before it is
+        let go here, so that one who asks from another thread misses none.
+        """
+        with self._changed:
+            waiting = self._waiting[0][0].received_at if self._waiting else None
+            instants = [self._in_hand_at, waiting]
+        instants.append(self._keeper.replay.first_at)
+        return min((at for at in instants if at is not None), default=None)
 
     @property
     def lost(self) -> int:
@@ -123,10 +138,12 @@ class HitRecorder:
                 self._changed.wait(patience_seconds)
             batch, self._waiting = self._waiting, []
             self._in_hand = len(batch)
+            self._in_hand_at = batch[0][0].received_at if batch else None
             return batch
 
     def _keep(self, batch: list[tuple[Hit, OnDone]]) -> None:
         lost = self._keeper.keep([hit for hit, _ in batch])
+        self._in_hand_at = None
         self._reactor.callFromThread(_tell, batch, lost)
         self._in_hand = 0
 

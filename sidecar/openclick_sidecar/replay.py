@@ -2,8 +2,9 @@
 
 Called by `keeper` between batches.  Promises: how far a file has been read is committed with the
 rows it gave, so that a crash neither doubles nor loses any; a file is removed when all of it is in
-the store, and only then forgotten there; a hit keeps its hit_id.  Limits: a line that is not what
-was written costs its own hit, which is counted and said.
+the store, and only then forgotten there; a hit keeps its hit_id; `first_at`, which the judge reads
+in its own thread, passes a hit only when that is in the store.  Limits: a line that is not what was
+written costs its own hit, which is counted and said; for a file that cannot be read nobody waits.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openclick.instants import Instant
 from openclick.logs import line
 from openclick.store import HitLog, StoreFault
-from openclick_sidecar.journal import Journal, Page, read_page
+from openclick_sidecar.journal import Journal, Page, first_instant, read_page
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +33,27 @@ class Replay:
     unreadable: int = 0
     _files: deque[Path] = field(default_factory=deque)
     _offset: int | None = None
+    _reached: dict[Path, Instant] = field(default_factory=dict)  # replaced, never changed
 
     def look(self) -> None:
         """Look for files; those that the store took in already do not come again."""
         self._files = deque(self.journal.files())
         self._offset = None
+        instants = {path: first_instant(path) for path in self._files}
+        self._reached = {path: at for path, at in instants.items() if at is not None}
+
+    def note(self) -> None:
+        """Note that there are hits in the journal now."""
+        if not self._reached:
+            self.look()  # there may be older files, of another process
+
+    @property
+    def first_at(self) -> Instant | None:
+        """The instant of the first hit that is still in the journal, or shortly before it.
+
+        None where there is none that will be taken back.  For any thread.
+        """
+        return min(self._reached.values(), default=None)
 
     @property
     def pending(self) -> bool:
@@ -70,10 +88,13 @@ class Replay:
             self.unreadable += page.unreadable
         if page.unreadable:
             log.error(line("journal", "damaged, hits lost", file=path, hits=page.unreadable))
+        if page.hits:
+            self._reached = {**self._reached, path: page.hits[-1].received_at}
         if page.last:
             self.journal.remove(path)
             hit_log.forget_journal(path.name)
 
     def _next(self) -> None:
-        self._files.popleft()
+        done = self._files.popleft()
+        self._reached = {path: at for path, at in self._reached.items() if path != done}
         self._offset = None

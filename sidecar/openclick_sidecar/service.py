@@ -33,6 +33,7 @@ from openclick_sidecar.checks import DomainChecks
 from openclick_sidecar.client_address import ClientAddresses
 from openclick_sidecar.counters import HitCounters
 from openclick_sidecar.descriptors import make_room
+from openclick_sidecar.docket import Docket
 from openclick_sidecar.hit_factory import HitFactory
 from openclick_sidecar.hits_of_a_turn import HitsOfATurn
 from openclick_sidecar.https import Https
@@ -116,7 +117,7 @@ class Sidecar:
         self._dispatcher = dispatcher.Dispatcher(
             self._bookkeeper, self._posting.poster, config.webhooks, now
         )
-        self._docket = judging.Docket(store, judge, now, self._recorder.distrust)
+        self._docket = self._make_docket(judge)
         self._judging = self._judge_service()
         self._retention = retention.Retention(
             self._bookkeeper, lambda: config.retention, now, time.monotonic
@@ -221,6 +222,15 @@ class Sidecar:
             await deferLater(self._reactor, _DRAIN_LOOK_SECONDS)
         self._factory.end_all()
 
+    def _make_docket(self, judge: Judge) -> Docket:
+        return Docket(
+            self._store,
+            judge,
+            now,
+            self._recorder.distrust,
+            first_unstored_at=lambda: self._recorder.first_unstored_at,
+        )
+
     def _judge_service(self) -> judging.Judging:
         return judging.Judging(
             self._docket,
@@ -292,6 +302,7 @@ class Sidecar:
             bad_requests=self._counters.bad_requests,
             late_connections=self._counters.late_connections,
             connections=self._admission.open,
+            listening=self._listeners.listening,
             hits={
                 "recorded": self._keeper.stored,
                 "journaled": self._keeper.journaled,
@@ -305,6 +316,7 @@ class Sidecar:
                 (visitor.value, rule): count
                 for (visitor, rule), count in self._docket.tally.counts().items()
             },
+            unreadable_rows=self._docket.damage.counts(),
             webhook_attempts=dict(self._dispatcher.attempts),
             backlog=self._backlog.last,
             now=now(),

@@ -122,7 +122,8 @@ def _found_here(name: str, around: Surroundings) -> Callable[[], frozenset[str]]
     if not host:
         raise _Failed(
             "public_hostname_missing",
-            "sidecar.public_hostname is not set; need the name that tracking domains point to",
+            "sidecar.public_hostname is not set, and this machine's own name is none that the "
+            "internet could know; need the name that tracking domains point to",
             None,
         )
     need = f"need a CNAME to {host}"
@@ -160,6 +161,15 @@ def _served(
     Raises CouldNotAsk, _Failed.
     """
     name, wanted = domain.tracking_domain, domain.wanted_scheme(around.scheme)
+    found = addresses()
+    if not found:
+        host = around.public_hostname
+        raise _Failed(
+            "no_address",
+            f"{name} points to {host}, which has no address; need an A or AAAA record of {host}, "
+            "or another sidecar.public_hostname",
+            True,
+        )
     serves_https = around.certificates.serves(name)
     if around.needs_certificate and wanted is not Scheme.HTTP and not serves_https:
         raise _Failed(
@@ -169,7 +179,7 @@ def _served(
         )
     if domain.verification is VerificationMode.DNS:
         return wanted is Scheme.HTTPS or (wanted is Scheme.AUTO and serves_https)
-    return _reached(domain, addresses(), wanted, around, on_step)
+    return _reached(domain, found, wanted, around, on_step)
 
 
 def _reached(

@@ -1,6 +1,7 @@
 """Tracking domains as they come and go: a real sidecar, the real command, a name server."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -51,6 +52,21 @@ class Place:
     def openclick(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run `openclick domain ARGS`, whatever comes of it."""
         return self.installation.openclick("domain", *args, check=False)
+
+    def begin(self, *args: str) -> subprocess.Popen[str]:
+        """Begin `openclick domain ARGS`."""
+        argv = [*self.installation.programs.openclick, "--config", self.installation.config_path]
+        return subprocess.Popen(
+            [*map(str, argv), "domain", *args],
+            env=self.installation._env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def listed(self) -> list[str]:
+        """Return the names of the domains that are added."""
+        return [domain["name"] for domain in self.installation.openclick_json("domain", "list")]
 
     def tracking(self) -> dict[str, Any]:
         """Return what `domain show` tells of tracking."""
@@ -124,20 +140,69 @@ def test_the_sidecar_verifies_by_itself(place: Place) -> None:
 
 def test_verify_waits_for_the_record(place: Place) -> None:
     """Status 0 once it is published; the steps stand on standard error, the domain on output."""
-    argv = [*place.installation.programs.openclick, "--config", place.installation.config_path]
-    waiting = subprocess.Popen(
-        [*map(str, argv), "domain", "verify", DOMAIN, "--wait", "--json"],
-        env=place.installation._env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    place.wait_for("name_not_found", verified=False)
+    with place.begin("verify", DOMAIN, "--wait", "--json") as waiting:
+        place.wait_for("name_not_found", verified=False)
 
-    place.publish()
-    out, err = waiting.communicate(timeout=LONG)
+        place.publish()
+        out, err = waiting.communicate(timeout=LONG)
 
     assert waiting.returncode == 0, err
     assert '"status": "verified"' in out
     assert f"openclick: asking name servers for {NAME}\n" in err
     assert f"openclick: asking http://{NAME}/ for a challenge\n" in err
+
+
+def test_add_waits_for_the_record(place: Place) -> None:
+    """It prints the record, says what is missing, and ends with status 0 once it is published."""
+    place.openclick("remove", DOMAIN, "--yes")
+    with place.begin("add", DOMAIN, "--opens", "--wait") as waiting:
+        wait_until(lambda: place.listed() == [DOMAIN], LONG, "the domain")
+        place.wait_for("name_not_found", verified=False)
+
+        place.publish()
+        out, err = waiting.communicate(timeout=LONG)
+
+    assert waiting.returncode == 0, err
+    assert f"  {NAME}. 3600 IN CNAME {PUBLIC_HOSTNAME}.\n" in out
+    assert out.endswith(
+        f"Verified: {NAME} leads here.\n"
+        f"Mail of {DOMAIN} is tracked from now on, as soon as Postfix hands it to the "
+        "milter (openclick postfix).\n"
+    )
+    assert f"openclick: {NAME} does not exist; need a CNAME to {PUBLIC_HOSTNAME}" in err
+
+
+def test_ctrl_c_while_it_waits(place: Place) -> None:
+    """Harms nothing: the sidecar verifies the domain without the command."""
+    with place.begin("verify", DOMAIN, "--wait") as waiting:
+        place.wait_for("name_not_found", verified=False)
+
+        waiting.send_signal(signal.SIGINT)
+        _, err = waiting.communicate(timeout=LONG)
+
+    assert waiting.returncode == 130
+    assert err.endswith(
+        f"openclick: the sidecar goes on checking by itself; see: openclick domain show {DOMAIN}\n"
+    )
+    place.publish()
+    place.wait_for(None, verified=True)
+
+
+def test_a_sidecar_that_does_not_run(place: Place) -> None:
+    """Is named, with the command that starts it; the record alone would not do."""
+    assert place.installation.sidecar is not None
+    place.installation.sidecar.close()
+    place.publish()
+
+    done = place.openclick("verify", DOMAIN)
+
+    assert done.returncode == 1
+    assert "[unreachable]" in done.stdout
+    assert (
+        f"openclick: the sidecar does not answer on {LOOPBACK}:{place.installation.metrics_port} "
+        "(sidecar.metrics_listen), and nothing can be verified without it; start it with: "
+        "systemctl enable --now openclick-sidecar-http.socket openclick-sidecar\n"
+    ) in done.stderr
 
 
 def test_verify_says_what_is_missing(place: Place) -> None:

@@ -28,6 +28,8 @@ LINE = re.compile(
     rf"(?P<subject>\S[^=]*?): (?P<words>[^=]+?)(?P<fields>(?: [a-z_]+={VALUE})*)"
 )
 PASSWORD = "correct-horse-battery"
+IN_A_URL = "T024/staple"
+"""Receivers have their own secrets in the path."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def logged(
         keys = (installation.state / "keys").glob("*.key")
         secrets = [path.read_text("ascii").strip() for path in keys]
         lines = (deployment.milter_log() + deployment.sidecar_log()).splitlines()
-        yield deployment, lines, [*secrets, *tokens, deployment.secret, PASSWORD]
+        yield deployment, lines, [*secrets, *tokens, deployment.secret, PASSWORD, IN_A_URL]
 
 
 def _flow(deployment: Deployment, sink: SmtpSink) -> list[str]:
@@ -54,7 +56,7 @@ def _flow(deployment: Deployment, sink: SmtpSink) -> list[str]:
     Returns the tokens of the tracked mail.
     """
     installation = deployment.installation
-    dead = f"http://{LOOPBACK}:{free_port()}/events"
+    dead = f"http://{LOOPBACK}:{free_port()}/{IN_A_URL}"
     installation.openclick("webhook", "add", dead)
     raw, off = messages.newsletter(), messages.newsletter(sender=f"news@{OFF_DOMAIN}")
     login = ("app", PASSWORD)

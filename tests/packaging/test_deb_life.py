@@ -20,6 +20,7 @@ from support.reading import open_images, tracking_links
 from support.room import RoomError
 from support.smtp_client import SmtpSession, send
 
+ENABLE = "systemctl enable --now openclick-sidecar-http.socket openclick-sidecar"
 PORT_80 = (LOOPBACK, 80)
 _WORLD_WRITABLE = 0o002
 _SET_IDS = 0o6000
@@ -107,14 +108,25 @@ def under_load(machine: PackagedMachine, link: str) -> Iterator[Traffic]:
 
 
 def test_a_fresh_install(machine: PackagedMachine) -> None:
-    """No question, both daemons run under their users, and there is a first key."""
+    """No question, the milter runs, and there is a first key; no port is opened unasked."""
     machine.install("current")
+
+    assert is_active(machine, "openclick-milter"), machine.journal("openclick-milter")
+    assert list((machine.root / "var/lib/openclick/keys").glob("*.key")) != []
+    for unit in ("openclick-sidecar.service", "openclick-sidecar-http.socket"):
+        assert not is_active(machine, unit)
+        assert machine.service(unit, "UnitFileState") == "disabled"
+
+
+def test_one_command_opens_port_80_and_starts_the_sidecar(machine: PackagedMachine) -> None:
+    """Both daemons then run under their users, and reach for nothing that they may not."""
+    machine.shell(ENABLE)
 
     for unit in ("openclick-milter", "openclick-sidecar"):
         assert is_active(machine, unit), machine.journal(unit)
         assert machine.service(unit, "User") == unit
         assert machine.service(unit, "NRestarts") == "0"
-    assert list((machine.root / "var/lib/openclick/keys").glob("*.key")) != []
+    assert fetch(f"http://{LOOPBACK}/", PORT_80, timeout=60).status == 200
 
 
 def test_postfix_is_not_touched(machine: PackagedMachine) -> None:

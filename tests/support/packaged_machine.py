@@ -129,9 +129,8 @@ class PackagedMachine:
         """Do what README tells an admin to do, port 80 included; return the webhook's secret."""
         self.configure()
         self.shell(
-            "systemctl stop openclick-sidecar\n"
-            "systemctl enable --now openclick-sidecar-http.socket\n"
-            "systemctl start openclick-sidecar\n"
+            "systemctl stop openclick-sidecar\n"  # a build that starts it by itself
+            "systemctl enable --now openclick-sidecar-http.socket openclick-sidecar\n"
             "systemctl reload openclick-milter"
         )
         self.dns.set(PUBLIC_HOSTNAME, "A", LOOPBACK)

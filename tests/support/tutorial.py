@@ -34,6 +34,20 @@ def steps(text: str) -> list[Step]:
     return found
 
 
+SENDS = "openclick test-send"
+"""How the command begins after which there is a tracked mail."""
+
+
+def steps_to_a_tracked_mail(text: str) -> list[Step]:
+    """Return the commands up to the one that sends the first tracked mail."""
+    found = steps(text)
+    last = next(place for place, step in enumerate(found) if step.command.startswith(SENDS))
+    return found[: last + 1]
+
+
+PUBLISHED_AFTER_SECONDS = 4.0
+"""How long the page's reader takes to put the record into a zone, once `domain add` prints it."""
+
 _IMAGE = re.compile(rb'src=3D"(https?://track\.example\.com/o/[\w=\r\n-]+?)"')
 _PLAIN_IMAGE = re.compile(rb'src="(https?://track\.example\.com/o/[\w-]+)"')
 

@@ -42,6 +42,21 @@ class Done:
         return json.loads(self.out)
 
 
+NOBODY_IS_ASKED = """
+[dns]
+nameservers = ["127.0.0.1:53"]
+[sidecar]
+metrics_listen = []
+"""
+"""Settings of a machine that has no public name, so that a check ends before anybody is asked."""
+
+
+def call_this_machine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Take Postfix and its name for this machine away, whatever it has, and give it another."""
+    monkeypatch.setattr("openclick.public_name._PATH", "")
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+
+
 class CommandLine:
     """One installation below `directory`, with a key, and the command that works on it."""
 

@@ -323,9 +323,9 @@ def test_domain_add_says_what_to_publish(ready: Run) -> None:
         "tracking domain    track.kontor.example\n"
         "links of new mail  http\n"
         "verification       full\n"
-        "status             pending: publish the record, then run: "
-        "openclick domain verify kontor.example\n"
+        "status             pending: publish the record below, and the sidecar will find it\n"
         "last checked       never\n"
+        "certificate        none\n"
         "\n"
         "The DNS record to publish, as a line of a zone file:\n"
         "\n"
@@ -371,6 +371,7 @@ def test_domain_as_json(ready: Run) -> None:
         "verified_at": None,
         "checked_at": None,
         "verification_failure": None,
+        "certificate": None,
     } == added["tracking"]
 
 
@@ -382,7 +383,8 @@ def test_domain_is_there_already(ready: Run) -> None:
 
     assert result.exit_code == 1
     assert result.output == (
-        "Error: kontor.example is there already; see: openclick domain show kontor.example\n"
+        "Error: kontor.example is there already; see: openclick domain show kontor.example, or: "
+        "openclick domain verify --wait kontor.example\n"
     )
 
 
@@ -421,17 +423,6 @@ def test_domain_list(ready: Run, registry: Registry) -> None:
     ].split()
     assert ["a.example", "track.a.example", "http", "on", "on", "pending"] == lines[1].split()
     assert ["b.example", "track.b.example", "https", "on", "on", "verified"] == lines[2].split()
-
-
-def test_domain_without_public_hostname(tmp_path: Path) -> None:
-    """The record cannot be named yet, and the output says why."""
-    path = write_config(tmp_path, sidecar={})
-    arguments = ["--config", str(path)]
-    CliRunner().invoke(openclick, [*arguments, "init", "--group", GROUP])
-
-    result = CliRunner().invoke(openclick, [*arguments, "domain", "add", "kontor.example"])
-
-    assert "No DNS record can be named yet: set sidecar.public_hostname first." in result.output
 
 
 # --- webhook

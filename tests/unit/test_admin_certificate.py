@@ -1,5 +1,6 @@
 """`openclick certificate`: what the sidecar last saw, and where ACME stands."""
 
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -104,3 +105,54 @@ def test_an_unknown_name(openclick: CommandLine, command: str) -> None:
 
     assert 1 == done.status
     assert "openclick certificate list" in done.err
+
+
+def with_domains(openclick: CommandLine) -> None:
+    """Add the sending domains whose certificates those are, and one that has none."""
+    for domain, prefix in (("kontor.example", "track"), ("andere.example", "links")):
+        openclick("domain", "add", domain, "--opens", "--tracking-subdomain", prefix)
+    openclick("domain", "add", "neu.example")
+
+
+def test_a_domain_tells_of_its_certificate(openclick: CommandLine) -> None:
+    """Its state, and why the last order failed: whoever looks at a domain need not know more."""
+    with_domains(openclick)
+
+    good = openclick("domain", "show", "kontor.example").text
+    failed = openclick("domain", "show", "andere.example").text
+    new = openclick("domain", "show", "neu.example").text
+
+    assert re.search(r"^certificate +served until 20\d\d-\S+Z, from acme$", good, re.MULTILINE)
+    assert "last order by ACME" not in good
+    assert re.search(r"^certificate +missing$", failed, re.MULTILINE)
+    assert "last order by ACME  not ours [acme_validation_failed]\n" in failed
+    assert re.search(r"^certificate +none$", new, re.MULTILINE)
+
+
+def test_a_certificate_that_has_expired(openclick: CommandLine) -> None:
+    """Since when, and what is wrong with the file that was to follow it."""
+    with_domains(openclick)
+    with closing(openclick.store.registry()) as registry:
+        expired = TrackingCertificate(
+            NAME, not_before_at=0, not_after_at=1_795_762_800 * SECOND, file_fault="holds no key"
+        )
+        registry.certificates.record_seen([expired, TrackingCertificate(OTHER)])
+
+    shown = openclick("domain", "show", "kontor.example").text
+
+    assert "expired since 2026-11-27T07:00:00.000Z, from file\n" in shown
+    assert re.search(r"^fault of its file +holds no key$", shown, re.MULTILINE)
+
+
+def test_a_domains_certificate_as_json(openclick: CommandLine) -> None:
+    """The same object as `certificate show` prints; null where the sidecar has seen none."""
+    with_domains(openclick)
+
+    listed = openclick("domain", "list", "--json").json
+    shown = openclick("domain", "show", "andere.example", "--json").json
+    certificate = openclick("certificate", "show", OTHER, "--json").json
+
+    assert shown["tracking"]["certificate"] == certificate
+    found = {each["name"]: each["tracking"]["certificate"] for each in listed}
+    assert found["andere.example"] == certificate
+    assert found["neu.example"] is None

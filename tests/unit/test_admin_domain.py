@@ -9,10 +9,7 @@ import pytest
 
 from openclick.domains import VerificationFailure, VerificationMode
 from openclick.store import Registry
-from openclick_admin.context import Admin
-from openclick_admin.domain_verify import check
-from support.clock import Clock
-from unit.command_line import CommandLine
+from unit.command_line import NOBODY_IS_ASKED, CommandLine, call_this_machine
 from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 
 FAILURE = VerificationFailure("name_not_found", f"{TRACKING_DOMAIN} does not exist")
@@ -146,30 +143,10 @@ def test_a_name_in_a_deeper_zone(openclick: CommandLine) -> None:
     )
 
 
-def test_verify_waits_until_its_time_is_up(
-    openclick: CommandLine, registry: Registry, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    """It checks every five seconds, says each thing once, and writes down what it found."""
-    openclick.configure('[dns]\nnameservers = ["127.0.0.1:53"]')  # nobody is asked
-    clock, domain = Clock(), a_domain()
-
-    failure = check(Admin(str(openclick.config_path)), domain, 12.0, clock.monotonic, clock.advance)
-
-    known = registry.domains.maybe_domain(DOMAIN)
-    assert failure is not None
-    assert known is not None
-    assert ("public_hostname_missing", failure) == (failure.code, known.failure)
-    assert known.is_verified
-    assert 12.0 == clock.monotonic() - Clock().monotonic()
-    assert capsysbinary.readouterr().err.decode("utf-8") == (
-        f"openclick: asking name servers for {TRACKING_DOMAIN}\n"
-        f"openclick: {failure.message} [public_hostname_missing]; trying again\n"
-    )
-
-
-def test_verify_without_waiting(openclick: CommandLine) -> None:
+def test_verify_without_waiting(openclick: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status 1 where the check has failed, though the domain stays verified for now."""
-    openclick.configure('[dns]\nnameservers = ["127.0.0.1:53"]')  # nobody is asked
+    openclick.configure(NOBODY_IS_ASKED)
+    call_this_machine(monkeypatch, "mail")
 
     done = openclick("domain", "verify", DOMAIN, "--json")
 

@@ -170,7 +170,7 @@ def test_schemas(openclick: CommandLine) -> None:
     found = faults(openclick)
 
     assert 2 == len(found)
-    assert found[0] == "hits.db: has schema 1; need 2, see: openclick store migrate"
+    assert found[0] == "hits.db: has schema 1; need 3, see: openclick store migrate"
     assert found[1].startswith("messages.db: has schema 99, this OpenClick knows 2; need a newer ")
 
 
@@ -373,7 +373,7 @@ def test_files_are_brought_to_the_newest_schema(openclick: CommandLine) -> None:
     assert 0 == done.status, done.err
     newest = newest_version("openclick")
     assert (
-        f"openclick.db: schema {newest}\nhits.db: schema 1 -> 2\nmessages.db: schema 2\n"
+        f"openclick.db: schema {newest}\nhits.db: schema 1 -> 3\nmessages.db: schema 2\n"
         == done.text
     )
     assert 0 == openclick("store", "check").status

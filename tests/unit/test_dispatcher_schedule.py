@@ -226,15 +226,21 @@ async def test_both_secrets_sign_after_a_rotation(days: Days) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_410_abandons_what_is_pending(days: Days, caplog: pytest.LogCaptureFixture) -> None:
-    """The webhook is disabled, and the log says why."""
+    """The webhook is disabled, and the log says why; what may be secret in its URL is left out."""
     days.endpoint.reply = Reply(410, "answered 410", "", PostOutcome.CLIENT_ERROR)
+    url = "https://hooks.example/T024/geheim?token=geheim"
+    await days.bookkeeper.run(lambda registry: registry.webhooks.describe(a_webhook(url=url)))
     await days.log(1, 900)
 
     await days.at(NOW)
 
     assert await days.status() is WebhookStatus.DISABLED
     assert {DeliveryState.ABANDONED} == {r.delivery.state for r in await days.reports()}
-    assert "wh_1: disabled, its events are skipped" in caplog.text
+    (told,) = [text for text in caplog.messages if text.startswith("wh_1: ")]
+    assert told.startswith(
+        "wh_1: disabled, its events are skipped url=https://hooks.example reason="
+    )
+    assert "geheim" not in caplog.text
     assert len(days.endpoint.posts) <= 4
 
 

@@ -107,6 +107,15 @@ def test_message_row_is_gone() -> None:
     assert [None, None, None, [], None, [], None, None, {}] == list(data.values())[1:-1]
 
 
+def test_the_sending_domain_of_an_event() -> None:
+    """The message's own word; the tracking domain's where its row is gone; the bytes tell none."""
+    gone = make_event(a_hit(), None, None, "other.example")
+    full = make_event(a_hit(), a_message(), None, "other.example")
+
+    assert ("other.example", DOMAIN) == (gone.sending_domain, full.sending_domain)
+    assert make_event(a_hit(), None, None).body == gone.body
+
+
 def test_same_hit_same_bytes() -> None:
     """A hit judged twice makes no second version of its event."""
     assert make_event(a_hit(), a_message(), None) == make_event(a_hit(), a_message(), None)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 
 from openclick.hits import Hit
 from openclick.settings import StoreSettings
-from openclick.store import Store, StoreCorrupt, open_store
+from openclick.store import HitLog, Store, StoreCorrupt, open_store
 from openclick.store.faults import Place
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
-from unit.samples import a_hit
+from unit.samples import NOW, a_hit
 from unit.turns import Turns
 
 
@@ -125,6 +126,51 @@ def test_a_store_that_cannot_take_it(
     assert (1, 0) == (recorder.recorded, recorder.lost)
     assert 1 == len(caplog.messages)
     assert caplog.messages[0].startswith("hits: go to the journal reason=")
+
+
+def test_what_is_not_stored_yet(
+    store: Store, turns: Turns, recorder: HitRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the hand-over until the commit has returned, however long the disk takes."""
+    hangs, goes_on = threading.Event(), threading.Event()
+    append = HitLog.append
+
+    def slow_append(log: HitLog, hits: Sequence[Hit]) -> None:
+        hangs.set()
+        goes_on.wait(10)
+        append(log, hits)
+
+    monkeypatch.setattr(HitLog, "append", slow_append)
+    told: list[bool] = []
+    instants = [recorder.first_unstored_at]
+    recorder.record(a_hit(1), told.append)
+    instants.append(recorder.first_unstored_at)
+    recorder.start()
+    hangs.wait(10)
+    recorder.record(a_hit(2), told.append)
+    instants.append(recorder.first_unstored_at)
+
+    goes_on.set()
+    recorder.stop()
+    turns.run()
+
+    assert [None, NOW + 1, NOW + 1] == instants
+    assert recorder.first_unstored_at is None
+    assert [a_hit(1), a_hit(2)] == on_disk(store)
+
+
+def test_what_is_in_the_journal_is_not_stored_yet(
+    store: Store, turns: Turns, recorder: HitRecorder
+) -> None:
+    """It is answered, and the judge has to wait for it."""
+    (store.directory / "hits.db").mkdir()
+    recorder.start()
+
+    recorder.record(a_hit(1), lambda _: None)
+    turns.wait()
+    recorder.stop()
+
+    assert recorder.first_unstored_at == NOW + 1
 
 
 def test_neither_store_nor_journal(

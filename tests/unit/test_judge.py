@@ -42,6 +42,21 @@ PEOPLE = [
     "okhttp/4.9.0",  # apps follow links with it for people
     "MobileMail/1 CFNetwork/1410.0.3 Darwin/22.6.0",
     "Javascript lover's browser",
+    "MAUI WAP Browser",  # feature phones by MediaTek
+    "NOKIA-6133",
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 11_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
+        "Gecko) Mobile/15E216 Blackboard/3.6.0"
+    ),
+    "Safari%20Technology%20Preview/12603.1.6 CFNetwork/807.0.4 Darwin/16.0.0 (x86_64)",
+    (
+        "Mozilla/5.0 (Linux; Android 4.2.1; Nexus 5) AppleWebKit/535.19 (KHTML, like Gecko; "
+        "googleweblight) Chrome/38.0.1025.166 Mobile Safari/535.19"
+    ),
+    (
+        "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Embedded Web Browser from: "
+        "http://bsalsa.com/)"
+    ),
 ]
 PROXIES = [
     ("google", GOOGLE),
@@ -78,7 +93,17 @@ MACHINES = [
     ("http-library", "python-requests/2.32"),
     ("http-library", "Go-http-client/2.0"),
     ("http-library", "Java/17.0.1"),
+    ("http-library-inside", "Go 1.1 package http"),
     ("headless-browser", f"{FIREFOX} HeadlessChrome/120.0"),
+    ("headless-browser", "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; PTST 2.386)"),
+    ("crawler-list", "Blackboard Safeassign"),
+    ("says-robot", f"{FIREFOX} Example-Pinger/1.0"),
+    ("says-address", f"{FIREFOX} (https://shots.example/)"),
+    ("says-address", "Mozilla/5.0 (Windows NT 6.1; noc@kontor.example) Chrome/58.0 Safari/537.36"),
+    ("no-system", "Kontorette v4.1.0 (polite; beta)"),
+    ("no-system", "kontor-worker/2.0"),
+    ("no-system", "Kontor Link Validity"),
+    ("compatible-stranger", "Mozilla/5.0 (X11; Linux) Chrome/9 Safari/537.36 (compatible; Kontor)"),
     ("no-user-agent", ""),
 ]
 

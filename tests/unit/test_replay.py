@@ -11,7 +11,7 @@ from openclick.hits import Hit
 from openclick.store import HitLog, Store, StoreFault, open_store
 from openclick_sidecar.journal import Journal, encode
 from openclick_sidecar.replay import Replay
-from unit.samples import a_hit
+from unit.samples import NOW, a_hit
 from unit.test_journal import a_journal
 
 
@@ -196,3 +196,76 @@ def test_a_file_that_cannot_be_read_does_not_hold_up_the_next(
 
     assert [a_hit(1)] == on_disk(store)
     assert [f'journal: cannot be read file={odd} reason="Is a directory"'] == caplog.messages
+
+
+# --- What the judge waits for
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (range(300), range(300, 400), [NOW, NOW + 255, NOW + 300, None]),
+        (range(300, 400), range(300), [NOW, NOW, NOW + 255, None]),
+    ],
+    ids=["as time went", "the clock was set back"],
+)
+def test_how_far_the_journal_was_taken_back(
+    journal: Journal, hit_log: HitLog, first: range, second: range, told: list[int | None]
+) -> None:
+    """`first_at` passes a hit only when that is in the store; at the end there is none."""
+    for numbers, name in ((first, "1"), (second, "2")):
+        journal.append([a_hit(number) for number in numbers])
+        journal.close_file()
+        [path] = [path for path in journal.files() if "of" not in path.name]
+        path.rename(path.with_name(f"hits-{name}of2.v1.journal"))
+    replay = begin(journal)
+    instants = [replay.first_at]
+
+    while replay.pending:
+        replay.step(hit_log)
+        instants.append(replay.first_at)
+
+    assert told == instants
+
+
+def test_hits_are_journaled_now(journal: Journal) -> None:
+    """Those of a file that is still written, and of older files of another process, count."""
+    replay = begin(journal)
+    before = replay.first_at
+    journal.append([a_hit(1), a_hit(2)])
+    replay.note()
+    first = replay.first_at
+    journal.append([a_hit(3)])
+    replay.note()
+
+    assert (None, NOW + 1, NOW + 1) == (before, first, replay.first_at)
+
+
+def test_a_journal_that_begins_with_damage(journal: Journal) -> None:
+    """The next file that can be read tells; where none can, nobody waits."""
+    journal.append([a_hit(1)])
+    journal.close_file()
+    [path] = journal.files()
+    path.write_bytes(b"torn")
+
+    nothing = begin(journal).first_at
+    journal.append([a_hit(2)])
+
+    assert (None, NOW + 2) == (nothing, begin(journal).first_at)
+
+
+def test_a_file_that_cannot_be_read_any_more(
+    journal: Journal, hit_log: HitLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays, and is tried again later; nobody waits for it meanwhile."""
+    journal.append([a_hit(1)])
+    journal.close_file()
+    replay = begin(journal)
+    [path] = journal.files()
+    path.unlink()
+    path.mkdir()
+
+    finish(replay, hit_log)
+
+    assert replay.first_at is None
+    assert "journal: cannot be read" in caplog.messages[0]

@@ -259,3 +259,33 @@ def test_a_domain_without_tracking_domain(registry: Registry) -> None:
     registry.domains.add(replace(NEW, subdomain=""))
 
     assert registry.domains.tracking_names() == []
+
+
+# --- Whose links a tracking domain carries
+
+
+def test_the_sending_domain_of_a_tracking_domain(
+    registry: Registry, reader: RegistryReader
+) -> None:
+    """Of former subdomains and removed domains too, since their links are still clicked."""
+    registry.domains.add(NEW)
+    registry.domains.update(replace(NEW, subdomain="links"), NOW)
+    registry.domains.add(a_domain(domain_id="other", name="gone.example"))
+    registry.domains.remove("other")
+    names = (TRACKING_DOMAIN, "links.kontor.example", "track.gone.example", "track.never.example")
+
+    found = [reader.domains.maybe_sending_domain(name) for name in names]
+
+    assert [DOMAIN, DOMAIN, "gone.example", None] == found
+
+
+def test_two_sending_domains_with_one_tracking_domain(
+    registry: Registry, reader: RegistryReader
+) -> None:
+    """It is the one's to whom the name was given last."""
+    registry.domains.add(a_domain(subdomain="track.news"))
+    registry.domains.add(a_domain(domain_id="other", name="news.kontor.example"))
+
+    found = reader.domains.maybe_sending_domain("track.news.kontor.example")
+
+    assert found == "news.kontor.example"

@@ -91,6 +91,35 @@ def test_all_or_nothing(registry: Registry) -> None:
     assert JudgeCursor("", 0) == registry.events.judge_cursor()
 
 
+def test_evidence_that_no_text_can_hold(registry: Registry) -> None:
+    """An admin's rule may quote half a surrogate pair of a header: it is spelled out."""
+    verdict = Verdict(Visitor.AUTOMATION, "own", "x-why: \ud800")
+    judgement = Judgement(a_hit(1), verdict, None)
+
+    registry.events.record_judgements([judgement], JudgeCursor("file", 1), NOW)
+
+    [judged] = registry.events.many_judged(EMAIL_ID)
+    assert judged.verdict.evidence == "x-why: \\ud800"
+
+
+def test_clicks_near_an_instant(registry: Registry) -> None:
+    """Judged ones of one message, dropped or not, both ends included; at most so many; no open."""
+    judgements = [
+        *(a_judgement(number, link_index=number) for number in range(1, 6)),
+        Judgement(a_hit(6, received_at=NOW + 3), Verdict(Visitor.AUTOMATION, "burst"), None),
+        a_judgement(7, received_at=NOW + 3, kind=Kind.OPEN),
+        a_judgement(8, received_at=NOW + 3, email_id=bytes(16)),
+    ]
+    registry.events.record_judgements(judgements, JudgeCursor("file", 8), NOW)
+
+    found = registry.events.clicks_near(EMAIL_ID, NOW + 2, NOW + 4, 10)
+
+    assert {(0, NOW + 2, 2), (0, NOW + 3, 3), (0, NOW + 3, 0), (0, NOW + 4, 4)} == {
+        (click.position, click.received_at, click.link_index) for click in found
+    }
+    assert 3 == len(registry.events.clicks_near(EMAIL_ID, NOW + 2, NOW + 4, 3))
+
+
 def test_reading_the_log(registry: Registry) -> None:
     """Forwards for those who follow, backwards for those who look."""
     log_events(registry, range(1, 6))

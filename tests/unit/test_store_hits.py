@@ -122,38 +122,37 @@ def test_a_locked_file_is_given_up_soon(store: Store, log: HitLog) -> None:
 
 # --- What bursts are found by
 
-
-def clicks_around(reader: HitReader, position: int, since: int, until: int) -> list[list[int]]:
-    """Return the places of the clicks before and after `position`."""
-    return [
-        [click.position for click in find(position, since, until, 100)]
-        for find in (reader.clicks_before, reader.clicks_after)
-    ]
+ALWAYS = (0, NOW * 2)
 
 
-def test_clicks_around_a_place(log: HitLog, reader: HitReader) -> None:
+def places(clicks: list[Click]) -> list[int]:
+    """Return where clicks stand."""
+    return [click.position for click in clicks]
+
+
+def test_clicks_after_a_place(log: HitLog, reader: HitReader) -> None:
     """Nearest first, without opens and without the place itself."""
     log.append([a_hit(1), an_open(2), a_hit(3), a_hit(4), an_open(5), a_hit(6)])
 
-    assert [[3, 1], [6]] == clicks_around(reader, 4, 0, NOW * 2)
+    assert [3, 4, 6] == places(reader.clicks_after(1, ALWAYS, 100))
 
 
 def test_clicks_within_a_time(log: HitLog, reader: HitReader) -> None:
     """The first hit outside of it, an open too, ends the search: what lies behind is not read."""
-    instants = [100, 5, 100, 100, 100, 200, 100]
+    instants = [100, 100, 200, 100]
     log.append([a_hit(n, received_at=at) for n, at in enumerate(instants)])
     log.append([an_open(20, received_at=900), a_hit(21, received_at=100)])
 
-    assert [[3], [5]] == clicks_around(reader, 4, 50, 150)
-    assert [[3], [5, 6, 7]] == clicks_around(reader, 4, 50, 250)
+    assert [2] == places(reader.clicks_after(1, (50, 150), 100))
+    assert [2, 3, 4] == places(reader.clicks_after(1, (50, 250), 100))
 
 
 def test_no_more_hits_are_looked_at_than_asked(log: HitLog, reader: HitReader) -> None:
     """Opens count as looked at: a flood of them costs no more."""
-    log.append([a_hit(1), *(an_open(n) for n in range(2, 10)), a_hit(10)])
+    log.append([*(an_open(n) for n in range(1, 10)), a_hit(10)])
 
-    assert [] == reader.clicks_before(10, 0, NOW * 2, 8)
-    assert [1] == [click.position for click in reader.clicks_before(10, 0, NOW * 2, 9)]
+    assert [] == reader.clicks_after(1, ALWAYS, 8)
+    assert [10] == places(reader.clicks_after(1, ALWAYS, 9))
 
 
 def test_a_click_as_it_was(log: HitLog, reader: HitReader) -> None:
@@ -162,5 +161,74 @@ def test_a_click_as_it_was(log: HitLog, reader: HitReader) -> None:
     log.append([hit])
 
     assert [Click(1, hit.received_at, hit.email_id, hit.copy, 3, hit.ip)] == reader.clicks_after(
-        0, 0, NOW * 2, 10
+        0, ALWAYS, 10
     )
+
+
+def put_runs(log: HitLog) -> None:
+    """Write hits of about 1,000, and between them two runs of about 100 and of about 200."""
+    log.append([a_hit(1, received_at=1000)])
+    log.append_replayed([a_hit(n, received_at=100 + n) for n in range(2, 5)], "a", 1)
+    log.append([a_hit(5, received_at=1005), an_open(6, received_at=1006)])
+    log.append_replayed([a_hit(n, received_at=200 + n) for n in range(7, 9)], "a", 2)
+    log.append([a_hit(9, received_at=1009)])
+
+
+def test_what_a_journal_gave_back_is_stepped_over(log: HitLog, reader: HitReader) -> None:
+    """It neither ends the search nor counts as looked at."""
+    put_runs(log)
+
+    assert [5, 9] == places(reader.clicks_after(1, (900, 1100), 3))
+    assert [5] == places(reader.clicks_after(1, (900, 1100), 2))
+    assert [9] == places(reader.clicks_after(7, (900, 1100), 100))
+
+
+def test_displaced_clicks(log: HitLog, reader: HitReader) -> None:
+    """What a journal gave back is found by its instants, after a place."""
+    put_runs(log)
+
+    assert [2, 3, 4] == places(reader.displaced_clicks(1, [(90, 110)], 100))
+    assert [4] == places(reader.displaced_clicks(3, [(90, 110)], 100))
+    assert [] == reader.displaced_clicks(4, [(90, 110)], 100)
+    assert [7, 8] == places(reader.displaced_clicks(0, [(0, 50), (208, 300)], 100))
+    assert [] == reader.displaced_clicks(0, [(0, 50), (110, 150), (900, 1100)], 100)
+    assert [2, 3] == places(reader.displaced_clicks(0, [(0, 900)], 2))
+
+
+def test_runs_go_with_their_hits(log: HitLog, reader: HitReader) -> None:
+    """What retention removed is not looked for any more; the rest is."""
+    put_runs(log)
+
+    log.sweep(2000, reader.place(9), 4)
+
+    with log._database.reading() as connection:
+        runs = connection.execute("SELECT * FROM displaced").fetchall()
+    assert [(7, 8, 207, 208)] == [tuple(run) for run in runs]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 4)), min_size=1, max_size=12), st.data())
+def test_hits_in_order_are_found_among_any_runs(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[bool, int]], data: st.DataObject
+) -> None:
+    """However steps of a replay and batches of the recorder follow one another."""
+    store = open_store(f"sqlite:{tmp_path_factory.mktemp('runs')}")
+    in_order, displaced, last = list[int](), list[int](), 0
+    with closing(store.hit_log()) as log:
+        for is_replayed, size in batches:
+            taken = range(last + 1, last + size + 1)
+            hits = [a_hit(n, received_at=(0 if is_replayed else 10_000) + n) for n in taken]
+            if is_replayed:
+                log.append_replayed(hits, "journal", last)
+            else:
+                log.append(hits)
+            (displaced if is_replayed else in_order).extend(taken)
+            last += size
+    after = data.draw(st.integers(0, last))
+
+    with closing(store.hit_reader()) as reader:
+        found = places(reader.clicks_after(after, (10_000, 20_000), last + 1))
+        given_back = places(reader.displaced_clicks(after, [(0, 9_999)], last))
+
+    assert [place for place in in_order if place > after] == found
+    assert [place for place in displaced if place > after] == given_back

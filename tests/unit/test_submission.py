@@ -345,12 +345,14 @@ def test_authenticated_mail_that_was_received_is(milter: Milter) -> None:
 # --- untouched by decision
 
 
-def test_untracked_mail_costs_no_body(milter: Milter) -> None:
-    """Nothing to remove, nothing to track: accepted at the end of the headers."""
+def test_untracked_mail_costs_no_body(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing to remove, nothing to track: accepted at the end of the headers; a line for debug."""
+    caplog.set_level(logging.DEBUG)
     fields = [("From", "a@other.example"), *FIELDS[1:]]
 
     assert (Next.ACCEPT, Edits()) == milter.send(fields)
     assert [] == milter.rows()
+    assert [f"{QUEUE_ID}: not of an added domain domain=other.example"] == lines(caplog)
 
 
 def test_control_headers_of_an_unknown_domain_go_too(milter: Milter) -> None:

@@ -173,8 +173,24 @@ def test_public_hostname_is_needed() -> None:
 
     assert found == failed(
         "public_hostname_missing",
-        "sidecar.public_hostname is not set; need the name that tracking domains point to",
+        "sidecar.public_hostname is not set, and this machine's own name is none that the internet "
+        "could know; need the name that tracking domains point to",
         None,
+    )
+
+
+@pytest.mark.parametrize("mode", list(VerificationMode))
+def test_the_host_has_no_address(mode: VerificationMode) -> None:
+    """A CNAME to it leads nowhere, though it is the right one."""
+    zone = Zone({NAME: HOST})
+
+    found = verify(a_domain(verification=mode), around(zone))
+
+    assert found == failed(
+        "no_address",
+        f"{NAME} points to {HOST}, which has no address; need an A or AAAA record of {HOST}, or "
+        "another sidecar.public_hostname",
+        True,
     )
 
 

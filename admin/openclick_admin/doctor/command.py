@@ -53,7 +53,7 @@ def _examined(admin: Admin, directory: Path | None) -> list[Named]:
     from openclick_admin.doctor.gather import STEPS, gather  # noqa: PLC0415 - slow to load
 
     try:
-        config = admin.config
+        config = admin.named_config
     except ConfigError as error:
         cure = "mend the settings: openclick config check"
         return [("settings", fault(each.path, str(each), cure)) for each in error.faults]

@@ -1,4 +1,6 @@
-"""One GET over one connection to a given address, with or without TLS, for the doctor.
+"""One GET over one connection to a given address, with or without TLS.
+
+Called by the doctor and by `sidecar_presence`.
 
 Promises: no redirect followed, no name looked up, at most 64 KiB read, an end after some seconds.
 """
@@ -16,6 +18,7 @@ from openclick.option_kinds import HostPort
 
 _SECONDS = 5.0
 _MOST_BYTES = 65_536
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
 class NoAnswer(Exception):
@@ -74,6 +77,11 @@ def look_at_certificate(address: HostPort, host: str) -> Shown:
         raise NoAnswer(_why(error)) from error
     seconds = ssl.cert_time_to_seconds(str(found["notAfter"]))
     return Shown(not_after_at=int(seconds) * SECOND)
+
+
+def near(address: HostPort) -> HostPort:
+    """Return where an address that is listened on is reached from this machine."""
+    return HostPort(_ANY.get(address.host, address.host), address.port)
 
 
 def unverified() -> ssl.SSLContext:

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from openclick.instants import SECOND, Instant, iso
 from openclick_admin.doctor.facts import Answer, Facts, Knock, PortFacts, Stage
 from openclick_admin.doctor.findings import Finding, fault, ok, warning
+from openclick_admin.sidecar_presence import START_SIDECAR as START_THE_FIRST_TIME
 
 _SILENT_SECONDS = 35
 """The milter beats every ten seconds; three beats may be missed."""
 _AHEAD_SECONDS = 60
 _NEEDED = {"Twisted": "sidecar", "treq": "sidecar", "dnspython": "sidecar", "pyOpenSSL": "sidecar"}
 START_MILTER = "systemctl start openclick-milter, and see: journalctl -u openclick-milter"
-START_SIDECAR = "systemctl start openclick-sidecar, and see: journalctl -u openclick-sidecar"
+START_SIDECAR = (
+    "systemctl start openclick-sidecar, and see: journalctl -u openclick-sidecar; "
+    f"the first time: {START_THE_FIRST_TIME}"
+)
 
 
 def milter(facts: Facts) -> Iterator[Finding]:

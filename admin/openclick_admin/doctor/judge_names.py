@@ -70,7 +70,8 @@ def dns(facts: Facts) -> Iterator[Finding]:
     if not host:
         yield fault(
             "sidecar.public_hostname",
-            "is not set: no tracking domain can be verified",
+            "is not set, and neither Postfix's myhostname nor this machine's name is one that the "
+            "internet could know: no tracking domain can be verified",
             "set it to the name of this machine on the internet",
         )
         return

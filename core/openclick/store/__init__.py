@@ -28,7 +28,9 @@ from openclick.store.faults import (
     StoreFault,
     StoreMoved,
     StoreTooNew,
+    UnreadableRow,
 )
+from openclick.store.hit_rows import HitPage
 from openclick.store.hits import FILE_NAME as HITS_NAME
 from openclick.store.hits import HitLog, HitReader
 from openclick.store.inspection import (
@@ -58,6 +60,7 @@ __all__ = [
     "FoundEvent",
     "Heartbeat",
     "HitLog",
+    "HitPage",
     "HitReader",
     "HitWreck",
     "JudgeCursor",
@@ -79,6 +82,7 @@ __all__ = [
     "StoreMoved",
     "StoreTooNew",
     "Symptoms",
+    "UnreadableRow",
     "WebhookFigures",
     "WebhookState",
     "keep_rights",

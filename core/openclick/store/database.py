@@ -20,7 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from openclick.store.faults import Place, StoreBusy, StoreCorrupt, StoreFault, StoreMoved
+from openclick.store.faults import (
+    Place,
+    StoreBusy,
+    StoreCorrupt,
+    StoreFault,
+    StoreMoved,
+    UnreadableRow,
+)
 from openclick.store.migrations import is_behind, migrate, require_newest
 
 BUSY_SECONDS = 5.0
@@ -88,6 +95,8 @@ class Database:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _CORRUPT:
             return StoreCorrupt(self.path, self.place, f"{error}{self._advice}")
+        if is_of_a_text(error):
+            return UnreadableRow(f"{self.path}: a text is no UTF-8")
         return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreFault)(f"{self.path}: {error}")
 
     @contextmanager
@@ -158,6 +167,14 @@ def open_reading(
             require_newest(path, connection, schema)
         database.watch_log()
     return database
+
+
+def is_of_a_text(error: sqlite3.Error) -> bool:
+    """Tell whether a row holds a text that is no UTF-8: the file is well, the row is not.
+
+    Python says so, not SQLite, whence there is no code to know it by.
+    """
+    return str(error).startswith("Could not decode to UTF-8")
 
 
 def place_of(path: Path) -> Place | None:

@@ -55,6 +55,17 @@ class DomainView:
         """Return the domain with this id, or None where there is none."""
         return self._one("SELECT * FROM domains WHERE domain_id = ?", domain_id)
 
+    def maybe_sending_domain(self, tracking_domain: str) -> str | None:
+        """Return whose links a tracking domain was last given to, or None where it never was.
+
+        Removed domains and former subdomains count too: their links are still clicked.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT sending_domain FROM tracking_names WHERE name = ?", (tracking_domain,)
+            ).fetchone()
+        return str(row["sending_domain"]) if row else None
+
     def tracking_names(self) -> list[TrackingName]:
         """Return every name that links were sent with, by name: current, former and removed."""
         with self._database.reading() as connection:

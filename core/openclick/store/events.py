@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openclick.events import Event, EventType
-from openclick.hits import Hit
+from openclick.hits import Click, Hit
 from openclick.instants import Instant
 from openclick.messages import Labels
 from openclick.store.database import Database
@@ -106,6 +106,18 @@ class EventLog:
             ).fetchone()
         return int(row["visits"])
 
+    def clicks_near(
+        self, email_id: bytes, since: Instant, until: Instant, limit: int
+    ) -> list[Click]:
+        """Return the judged clicks on one message in a span, at most `limit`, each at place 0."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT 0, received_at, email_id, copy, link_index, ip FROM verdicts "
+                "WHERE email_id = ? AND received_at BETWEEN ? AND ? AND kind = ? LIMIT ?",
+                (email_id, since, until, Kind.CLICK.value, limit),
+            ).fetchall()
+        return [Click(*row) for row in rows]
+
     def maybe_judged(self, hit_id: bytes) -> JudgedHit | None:
         """Return what was judged of one hit, None where it has no verdict."""
         found = self._many_judged("hit_id = ?", hit_id)
@@ -165,7 +177,8 @@ def _insert_verdict(
             hit.ip,
             verdict.visitor.value,
             verdict.rule,
-            verdict.evidence,
+            # It may quote a header field of a row that is damaged.
+            verdict.evidence.encode("utf-8", "backslashreplace").decode(),
             verdict.source,
             judgement.event.event_id if judgement.event else None,
             visit_of(hit),

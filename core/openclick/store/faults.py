@@ -1,8 +1,9 @@
 """What goes wrong with the store, as its callers see it.
 
 Everything that SQLite raises becomes a `StoreFault` at the store's door, so that the daemons can
-carry on without knowing what the store is made of.  Three kinds can be mended by who meets them:
-a busy file by waiting, a moved one by opening it anew, a corrupt one by setting it aside.
+carry on without knowing what the store is made of.  Four kinds can be mended by who meets them: a
+busy file by waiting, a moved one by opening it anew, a corrupt one by setting it aside, a row that
+cannot be read by doing without it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class StoreBusy(StoreFault):
 
 class StoreMoved(StoreFault):
     """The path names another file than the one that was opened, or none: reopen, and go on."""
+
+
+class UnreadableRow(StoreFault):
+    """A row holds what nobody wrote; its neighbours can be read."""
 
 
 @dataclass(frozen=True)

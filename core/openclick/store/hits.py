@@ -7,7 +7,6 @@ the path names.  Rows are removed by retention alone, and never beyond the judge
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,22 +15,23 @@ from openclick.hits import Click, Hit
 from openclick.instants import Instant
 from openclick.store.database import Database, open_reading, open_writing
 from openclick.store.events import JudgeCursor
-from openclick.tokens import Kind
+from openclick.store.hit_clicks import (
+    Span,
+    clicks_after,
+    displaced_clicks,
+    forget_runs,
+    note_run,
+)
+from openclick.store.hit_rows import COLUMNS, HitPage, read_page, to_row
 
 FILE_NAME = "hits.db"
 _SCHEMA = "hits"
-_COLUMNS = (
-    "hit_id, received_at, kind, email_id, copy, link_index, destination, tracking_domain, ip, "
-    "user_agent, headers"
-)
-_OF_A_CLICK = "received_at, kind, email_id, copy, link_index, ip"
-_ROW = f"({', '.join('?' * len(_COLUMNS.split(',')))})"
+_ROW = f"({', '.join('?' * len(COLUMNS.split(',')))})"
+# What stands there, were it damaged: it names the row.
+_NAME = "coalesce(CAST(hit_id AS BLOB), x'')"
 _LARGEST_INSERT = 256
 # A hit waits for this: better the fallback than a reader who waits for his page.
 _BUSY_SECONDS = 0.25
-# For an object of strings, which is all that stands there: json.dumps and JSONEncoder.encode set up
-# an encoder for each hit, which takes longer than all the rest of its row.
-_quoted = json.encoder.encode_basestring_ascii
 # No journal's name.
 _PROBE = "probe"
 
@@ -60,7 +60,9 @@ class HitLog:
         """Write hits of a journal, and in the same transaction how far it has been read."""
         self._database.require_place()
         with self._database.transaction() as connection:
-            _insert(connection, hits)
+            last = _insert(connection, hits)
+            if hits:
+                note_run(connection, hits, last)
             connection.execute("INSERT OR REPLACE INTO replayed VALUES (?, ?)", (journal, offset))
         self._database.require_place()
 
@@ -102,11 +104,13 @@ class HitLog:
         with self._database.transaction() as connection:
             if not _holds(connection, cursor):
                 return 0
-            return connection.execute(
+            removed = connection.execute(
                 "DELETE FROM hits WHERE received_at < ? AND position IN "
                 "(SELECT position FROM hits WHERE position < ? ORDER BY position LIMIT ?)",
                 (before, cursor.position, limit),
             ).rowcount
+            forget_runs(connection)
+            return removed
 
     def spare_bytes(self) -> int:
         """Return how much room for hits there is inside the file, left by removed ones."""
@@ -154,51 +158,46 @@ class HitReader:
         """Return the place of the newest hit, position 0 where there is none."""
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT position, hit_id FROM hits ORDER BY position DESC LIMIT 1"
+                f"SELECT position, {_NAME} FROM hits ORDER BY position DESC LIMIT 1"  # noqa: S608
             ).fetchone()
             file_id = read_file_id(connection)
         return JudgeCursor(file_id, *row) if row else JudgeCursor(file_id, 0)
+
+    def place(self, position: int) -> JudgeCursor:
+        """Return the place of the hit at `position`, whether or not it can be read."""
+        with self._database.reading() as connection:
+            return JudgeCursor(
+                read_file_id(connection), position, _name_at(connection, position) or b""
+            )
 
     def holds(self, cursor: JudgeCursor) -> bool:
         """Tell whether a cursor is of this file, and the hit at its position still the same."""
         return holds_cursor(self._database, cursor)
 
-    def many_after(self, position: int, up_to: int, limit: int) -> list[tuple[int, Hit]]:
-        """Return (position, hit) of at most `limit` hits after `position`, not beyond `up_to`."""
+    def page_after(self, position: int, up_to: int, limit: int) -> HitPage:
+        """Return at most `limit` rows after `position`, not beyond `up_to`."""
         return read_hits(self._database, position, up_to, limit)
 
-    def clicks_before(
-        self, position: int, since: Instant, until: Instant, limit: int
-    ) -> list[Click]:
-        """Return the clicks before a place, newest first, as far back as hits lie in the span.
+    def many_after(self, position: int, up_to: int, limit: int) -> list[tuple[int, Hit]]:
+        """Return (position, hit) of those rows that can be read."""
+        return self.page_after(position, up_to, limit).hits
 
-        The first hit outside of it ends the search, as does the `limit`th that was looked at.
+    def clicks_after(self, position: int, span: Span, limit: int) -> list[Click]:
+        """Return the clicks after a place, oldest first, as far on as hits lie in the span.
+
+        The first hit outside of it ends the search, as does the `limit`th place that was looked at;
+        what was taken back from a journal is stepped over.
         """
-        return self._clicks("position < ? ORDER BY position DESC", position, since, until, limit)
-
-    def clicks_after(
-        self, position: int, since: Instant, until: Instant, limit: int
-    ) -> list[Click]:
-        """Return the clicks after a place, oldest first, as far on as hits lie in the span."""
-        return self._clicks("position > ? ORDER BY position", position, since, until, limit)
-
-    def _clicks(
-        self, where: str, position: int, since: Instant, until: Instant, limit: int
-    ) -> list[Click]:
-        """Read row by row: SQLite fetches no more than is asked for."""
-        clicks = []
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT position, {_OF_A_CLICK} FROM hits WHERE {where} LIMIT ?",  # noqa: S608
-                (position, limit),
-            )
-            for place, received_at, kind, *rest in rows:
-                if not since <= received_at <= until:
-                    break
-                if kind == Kind.CLICK.value:
-                    clicks.append(Click(place, received_at, *rest))
-            rows.close()  # an unfinished read would keep the file from being checkpointed
-        return clicks
+            return clicks_after(connection, position, span, limit)
+
+    def displaced_clicks(self, position: int, spans: Sequence[Span], limit: int) -> list[Click]:
+        """Return the clicks after a place that a journal gave back, and that are near `spans`.
+
+        The spans are in order and apart from each other.
+        """
+        with self._database.reading() as connection:
+            return displaced_clicks(connection, position, spans, limit)
 
     def close(self) -> None:
         """Close the file."""
@@ -211,15 +210,10 @@ def read_file_id(connection: sqlite3.Connection) -> str:
     return str(row["value"])
 
 
-def read_hits(database: Database, position: int, up_to: int, limit: int) -> list[tuple[int, Hit]]:
-    """Return (position, hit) of at most `limit` hits after `position`, not beyond `up_to`."""
+def read_hits(database: Database, position: int, up_to: int, limit: int) -> HitPage:
+    """Read at most `limit` rows after `position`, not beyond `up_to`."""
     with database.reading() as connection:
-        rows = connection.execute(
-            f"SELECT position, {_COLUMNS} FROM hits "  # noqa: S608 - constants only
-            "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
-            (position, up_to, limit),
-        ).fetchall()
-    return [(row["position"], _from_row(row)) for row in rows]
+        return read_page(connection, position, up_to, limit)
 
 
 def newest_position(database: Database) -> int:
@@ -241,58 +235,30 @@ def holds_cursor(database: Database, cursor: JudgeCursor) -> bool:
 def _holds(connection: sqlite3.Connection, cursor: JudgeCursor) -> bool:
     if read_file_id(connection) != cursor.file_id:
         return False
+    return _name_at(connection, cursor.position) == cursor.hit_id
+
+
+def _name_at(connection: sqlite3.Connection, position: int) -> bytes | None:
     row = connection.execute(
-        "SELECT hit_id FROM hits WHERE position = ?", (cursor.position,)
+        f"SELECT {_NAME} FROM hits WHERE position = ?",  # noqa: S608 - constants only
+        (position,),
     ).fetchone()
-    return row is not None and row["hit_id"] == cursor.hit_id
+    return row[0] if row else None
 
 
-def _insert(connection: sqlite3.Connection, hits: Sequence[Hit]) -> None:
-    rest = [_to_row(hit) for hit in hits]
+def _insert(connection: sqlite3.Connection, hits: Sequence[Hit]) -> int:
+    """Write hits in a row; return the place of the last, 0 for none."""
+    last = 0
+    rest = [to_row(hit) for hit in hits]
     while rest:
         # One statement a chunk: executemany takes and gives the interpreter lock for every row.
         # Powers of two keep the prepared statements few.
         size = min(_LARGEST_INSERT, 1 << len(rest).bit_length() - 1)
         chunk, rest = rest[:size], rest[size:]
         values = ", ".join([_ROW] * size)
-        connection.execute(
-            f"INSERT INTO hits ({_COLUMNS}) VALUES {values}",  # noqa: S608 - constants
+        cursor = connection.execute(
+            f"INSERT INTO hits ({COLUMNS}) VALUES {values}",  # noqa: S608 - constants
             [value for row in chunk for value in row],
         )
-
-
-def _to_row(hit: Hit) -> tuple[object, ...]:
-    return (
-        hit.hit_id,
-        hit.received_at,
-        hit.kind.value,
-        hit.email_id,
-        hit.copy,
-        hit.link_index,
-        hit.destination,
-        hit.tracking_domain,
-        hit.ip,
-        hit.user_agent,
-        _json_object(hit.headers),
-    )
-
-
-def _json_object(texts: dict[str, str]) -> str:
-    members = [f"{_quoted(name)}:{_quoted(text)}" for name, text in texts.items()]
-    return "{" + ",".join(members) + "}"
-
-
-def _from_row(row: sqlite3.Row) -> Hit:
-    return Hit(
-        hit_id=row["hit_id"],
-        received_at=row["received_at"],
-        kind=Kind(row["kind"]),
-        email_id=row["email_id"],
-        copy=row["copy"],
-        link_index=row["link_index"],
-        destination=row["destination"],
-        tracking_domain=row["tracking_domain"],
-        ip=row["ip"],
-        user_agent=row["user_agent"],
-        headers=json.loads(row["headers"]),
-    )
+        last = cursor.lastrowid or 0
+    return last

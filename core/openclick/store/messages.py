@@ -12,6 +12,7 @@ from openclick.ids import first_email_id
 from openclick.instants import Instant
 from openclick.messages import Labels, LinkRecord, Message, Outcome
 from openclick.store.database import BUSY_SECONDS, Database, open_reading, open_writing
+from openclick.store.faults import UnreadableRow
 
 FILE_NAME = "messages.db"
 _SCHEMA = "messages"
@@ -126,13 +127,16 @@ class MessageReader:
         return self._database.moved
 
     def maybe_message(self, email_id: bytes, copy: bytes) -> Message | None:
-        """Return the row of one copy, or None where a successful read finds none."""
+        """Return the row of one copy, or None where a successful read finds none.
+
+        Raises UnreadableRow where the row is damaged and the file is not.
+        """
         with self._database.reading() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM messages WHERE email_id = ? AND copy = ?",  # noqa: S608
                 (email_id, copy),
             ).fetchone()
-        return _from_row(row) if row else None
+        return self._message(row) if row else None
 
     def maybe_heartbeat(self) -> Heartbeat | None:
         """Return the milter's last heartbeat, None where it never ran on this store."""
@@ -171,7 +175,15 @@ class MessageReader:
                 "ORDER BY created_at, email_id, copy",
                 values,
             ).fetchall()
-        return [_from_row(row) for row in rows]
+        return [self._message(row) for row in rows]
+
+    def _message(self, row: sqlite3.Row) -> Message:
+        try:
+            return _sound(_from_row(row))
+        except (ValueError, TypeError) as error:
+            raise UnreadableRow(
+                f"{self._database.path}: a message row is not what was written: {error}"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -238,6 +250,28 @@ def _from_row(row: sqlite3.Row) -> Message:
         first_queue_id=row["first_queue_id"],
         login=row["login"],
     )
+
+
+def _sound(message: Message) -> Message:
+    """Return a message whose fields an event can carry.  Raises ValueError for any other."""
+    texts: list[object] = [
+        message.sender,
+        message.sending_domain,
+        *message.recipients,
+        *message.labels.tags,
+    ]
+    texts += message.headers.values() if isinstance(message.headers, dict) else [None]
+    maybe_texts = (
+        message.message_id,
+        message.subject,
+        message.labels.topic,
+        message.labels.campaign,
+    )
+    if all(isinstance(text, str) for text in texts) and all(
+        text is None or isinstance(text, str) for text in maybe_texts
+    ):
+        return message
+    raise ValueError("a text is none")
 
 
 # Made once: json.dumps makes an encoder for every call that names separators.

@@ -20,7 +20,6 @@ from itertools import chain, count
 from pathlib import Path
 
 from openclick.hits import Hit
-from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES, HIT_ID_BYTES
 from openclick.instants import SECOND, Instant
 from openclick.store.database import Database, connect, place_of
 from openclick.store.events import JudgeCursor
@@ -106,14 +105,13 @@ class HitWreck:
     def _read(self, low: int, high: int) -> tuple[list[Hit], int]:
         """Read the places from `low` (excluded) to `high`, one by one where they resist."""
         try:
-            hits = [hit for _, hit in read_hits(self._database, low, high, high - low)]
-        except (StoreFault, ValueError, TypeError):
+            page = read_hits(self._database, low, high, high - low)
+        except StoreFault:
             if high - low == 1:
                 return [], 1
             parts = [self._read(place, place + 1) for place in range(low, high)]
             return [hit for some, _ in parts for hit in some], sum(bad for _, bad in parts)
-        sound = [hit for hit in hits if _is_sound(hit)]
-        return sound, len(hits) - len(sound)
+        return [hit for _, hit in page.hits], len(page.unreadable)
 
     def close(self) -> None:
         """Close the file."""
@@ -128,24 +126,6 @@ def open_wreck(path: Path) -> HitWreck:
 def _chunks(first: int, last: int) -> Iterator[tuple[int, int]]:
     for low in range(first, last, _CHUNK):
         yield low, min(low + _CHUNK, last)
-
-
-def _is_sound(hit: Hit) -> bool:
-    """Tell whether a row that SQLite gave back can be what was written."""
-    texts = (hit.destination, hit.tracking_domain, hit.ip, hit.user_agent)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(hit.received_at, int)
-        and isinstance(hit.link_index, int)
-        and isinstance(hit.headers, dict)
-        and _has_bytes(hit.hit_id, HIT_ID_BYTES)
-        and _has_bytes(hit.email_id, EMAIL_ID_BYTES)
-        and _has_bytes(hit.copy, COPY_BYTES)
-    )
-
-
-def _has_bytes(value: object, count: int) -> bool:
-    return isinstance(value, bytes) and len(value) == count
 
 
 def _free_name(path: Path, now: Instant) -> Path:

@@ -15,7 +15,6 @@ from openclick_sidecar.status.words import number
 
 _HEIGHT = 100
 _STEP = 10
-_BAR = 8
 _SPARK_HEIGHT = 24
 
 
@@ -107,9 +106,9 @@ def _bars(style: str, below: Sequence[int], values: Sequence[int], top: int) -> 
 
 
 def _bar(index: int, low: float, part: float, height: int) -> str:
-    left, tall = index * _STEP + (_STEP - _BAR) // 2, part * height
+    """Return a line as long as the bar is tall; the style sheet makes it as thick as one."""
     bottom = height - low * height
-    return f"M{left} {bottom:.3g}h{_BAR}v{-tall:.3g}h-{_BAR}z"
+    return f"M{index * _STEP + _STEP // 2} {bottom:.3g}v{-part * height:.3g}"
 
 
 def _grid(columns: int) -> Markup:
@@ -119,10 +118,10 @@ def _grid(columns: int) -> Markup:
 
 
 def _hover(index: int, label: str, series: Sequence[Series]) -> Markup:
-    told = "\n".join(f"{one.name}: {one.values[index]:,}" for one in series)
+    told = [f"\n{one.name}: {one.values[index]:,}" for one in series if one.values[index]]
     return tag(
         "rect",
-        tag("title", f"{label}\n{told}"),
+        tag("title", f"{label}{''.join(told)}"),
         x=index * _STEP,
     )
 

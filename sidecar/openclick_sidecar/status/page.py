@@ -3,13 +3,15 @@
 Called by `resource`.  Pure: what was read in, bytes out.  `tables` has the rest.
 
 Promises: no script; nothing is loaded, the style sheet is in the page and allowed by its hash; no
-recipient and no secret stands in it; whatever comes from outside is text.
+recipient and no secret stands in it; whatever comes from outside is text; it is never larger than
+`room.MOST_BYTES`, whatever the store holds.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -20,15 +22,19 @@ from openclick.instants import iso
 from openclick.store import RecentEvent
 from openclick.store.statistics import DAY, HOUR
 from openclick_sidecar.metrics import Readings
-from openclick_sidecar.status import tables
+from openclick_sidecar.status import domains, tables
 from openclick_sidecar.status.attention import Finding, Level, findings
 from openclick_sidecar.status.charts import Series, spark, stacked
+from openclick_sidecar.status.lists import MOST_NAME, MOST_WORDS, more
 from openclick_sidecar.status.markup import Markup, raw, tag
 from openclick_sidecar.status.overview import DAYS, HOURS, Activity, Overview
+from openclick_sidecar.status.room import MOST_BYTES, Room, clip
 from openclick_sidecar.status.words import data, percent
 
-_STYLE = " ".join(
-    files("openclick_sidecar.status").joinpath("status.css").read_text("utf-8").split()
+_STYLE = re.sub(
+    r"\s*([{};])\s*|\s+",
+    lambda found: found[1] or " ",
+    files("openclick_sidecar.status").joinpath("status.css").read_text("utf-8"),
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
 _ICON = (
@@ -36,6 +42,9 @@ _ICON = (
     "width='16' height='16' rx='4' fill='%232f62d0'/%3E%3Cpath d='M4 8.5l2.7 2.7L12 5.5' "
     "fill='none' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
 )
+_MOST_ATTENTION_BYTES = 3_000
+_HEADINGS_BYTES = 2_000
+"""Headings of lists and of their columns, and what says how much is left out."""
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     # The icon is in the page too; without it a browser asks for /favicon.ico, which is refused.
@@ -60,28 +69,26 @@ class Question:
 def page(overview: Overview, readings: Readings, question: Question) -> bytes:
     """Return the whole page."""
     found = findings(overview, readings)
-    body = (
-        _header(overview, found),
-        tag(
-            "main",
-            _attention(found),
-            _activity(overview.activity) if overview.activity else None,
-            tables.domains(overview) if overview.domains is not None else None,
-            tables.webhooks(overview) if overview.webhooks is not None else None,
-            tables.health(overview, readings),
-            tables.events(
-                question.name,
-                question.events if question.name else overview.events or (),
-                question.fault,
-                overview.at,
-            ),
-        ),
-        tag(
-            "footer",
-            "Days and hours are UTC’s. The same in a terminal: ",
-            tag("code", "openclick stats"),
-            ".",
-        ),
+    header, form = _header(overview, found), tables.form(question.name)
+    activity = _activity(overview.activity) if overview.activity else None
+    health = tables.health(overview, readings)
+    fixed = _document(header, activity, health, form)
+    room = Room(MOST_BYTES - _HEADINGS_BYTES - len(fixed))
+    # In the order of what matters most; the events get what is left.
+    attention = _attention(found, room)
+    webhooks = tables.webhooks(overview, room) if overview.webhooks is not None else None
+    of_domains = domains.section(overview, room) if overview.domains is not None else None
+    shown = question.events if question.name else overview.events or ()
+    events = tables.events(form, question.name, shown, question.fault, overview.at, room)
+    return _document(header, attention, activity, of_domains, webhooks, health, events)
+
+
+def _document(header: Markup, *parts: Markup | None) -> bytes:
+    footer = tag(
+        "footer",
+        "Days and hours are UTC’s. The same in a terminal: ",
+        tag("code", "openclick stats"),
+        ".",
     )
     head = tag(
         "head",
@@ -93,7 +100,8 @@ def page(overview: Overview, readings: Readings, question: Question) -> bytes:
         tag("link", rel="icon", href=_ICON),
         tag("style", raw(_STYLE)),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body), lang='en')}\n".encode()
+    body = tag("body", header, tag("main", *parts), footer)
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n".encode()
 
 
 def _header(overview: Overview, found: list[Finding]) -> Markup:
@@ -122,26 +130,26 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _attention(found: list[Finding]) -> Markup | None:
+def _attention(found: list[Finding], room: Room) -> Markup | None:
     if not found:
         return None
+    fitted = room.fit(found, _finding, _MOST_ATTENTION_BYTES)
     return tag(
         "section",
         tag("h2", "Needs attention"),
-        tag(
-            "ul",
-            [
-                tag(
-                    "li",
-                    tag("b", each.subject),
-                    " ",
-                    tag("span", each.text),
-                    class_="bad" if each.level is Level.FAULT else "warn",
-                )
-                for each in found
-            ],
-        ),
+        tag("ul", list(fitted.shown)),
+        more(fitted.left_out, "openclick doctor"),
         class_="attention",
+    )
+
+
+def _finding(found: Finding) -> Markup:
+    return tag(
+        "li",
+        tag("b", clip(found.subject, MOST_NAME)),
+        " ",
+        tag("span", clip(found.text, MOST_WORDS)),
+        class_="bad" if found.level is Level.FAULT else "warn",
     )
 
 

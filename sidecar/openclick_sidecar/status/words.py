@@ -77,8 +77,7 @@ def date(at: Instant) -> str:
     return f"{datetime.fromtimestamp(at // SECOND, UTC):%Y-%m-%d}"
 
 
-def clock(at: Instant, now: Instant) -> Markup:
-    """Return an instant as its time of day, with the date where that is not today's."""
+def clock(at: Instant, now: Instant) -> str:
+    """Write an instant as its time of day, with the date where that is not today's."""
     moment = datetime.fromtimestamp(at // SECOND, UTC)
-    text = f"{moment:%H:%M:%S}" if date(at) == date(now) else f"{moment:%d %b %H:%M}"
-    return tag("span", text, title=iso(at))
+    return f"{moment:%H:%M:%S}" if date(at) == date(now) else f"{moment:%d %b %H:%M}"

@@ -136,6 +136,37 @@ def test_an_answer_does_not_read_on_past_a_full_room(site: Site, clock: Clock) -
     assert connection.wire.producerState == "paused"
 
 
+def test_an_answer_reads_on_where_the_room_has_space_again(site: Site, clock: Clock) -> None:
+    """The room filled and emptied while the request was under way: the next one is read."""
+    room = WaitingRoom(1)
+    site.at_once = False
+    connection = Connection(a_factory(site, clock, room))
+    connection.send(GET)
+    room.enter()
+    room.leave()
+
+    site.waiting.pop()(answers.IMAGE)
+
+    assert connection.wire.producerState == "producing"
+    connection.send(GET)
+    assert len(site.requests) == 2
+
+
+def test_an_answer_in_a_full_room_leaves_reading_to_the_room(site: Site, clock: Clock) -> None:
+    """It begins again once, when there is space."""
+    room = WaitingRoom(1)
+    site.at_once = False
+    connection = Connection(a_factory(site, clock, room))
+    connection.send(GET)
+    room.enter()
+    site.waiting.pop()(answers.IMAGE)
+    paused = connection.wire.producerState
+
+    room.leave()
+
+    assert (paused, connection.wire.producerState) == ("paused", "producing")
+
+
 def test_a_client_that_takes_answers_again_waits_for_room(site: Site, clock: Clock) -> None:
     """Its transport has room, but the disk has not."""
     room = WaitingRoom(1)

@@ -112,6 +112,25 @@ def test_the_longest_tracking_url_fits(connection: Connection) -> None:
     )
 
 
+@pytest.mark.parametrize("size", [100, 4000, 4100, 8000])
+def test_cookies_of_the_parent_domain_are_borne(connection: Connection, size: int) -> None:
+    """A browser sends them all to the tracking domain too, in one line."""
+    cookie = b"Cookie: consent=" + b"x" * size + b"\r\n"
+
+    answer = connection.send(GET[:-2] + cookie + b"\r\n")
+
+    assert status(answer) == 302
+
+
+def test_a_long_block_of_fields_is_borne(connection: Connection) -> None:
+    """What proxies add comes on top of a long cookie."""
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"x" * 7000) for n in range(4))
+
+    answer = connection.send(GET[:-2] + fields + b"\r\n")
+
+    assert status(answer) == 302
+
+
 def test_peer_without_an_address(factory: HitFactory, site: Site) -> None:
     """A Unix socket has no IP address; the hit then has none."""
     channel = factory.buildProtocol(UNIXAddress("/run/x"))

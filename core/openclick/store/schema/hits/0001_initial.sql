@@ -12,7 +12,7 @@ INSERT INTO meta (key, value) VALUES ('file_id', lower(hex(randomblob(16))));
 -- retention.  No index beside the key: this table takes every hit before it is answered.
 CREATE TABLE hits (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
-    hit_id BLOB NOT NULL,                -- 16 random bytes, made before the first write
+    hit_id BLOB NOT NULL,                -- 16 bytes: 6 of time, 10 random; made before the first write
     received_at INTEGER NOT NULL,
     kind TEXT NOT NULL,                  -- 'o' open, 'c' click
     email_id BLOB NOT NULL,              -- 16 bytes
