@@ -43,8 +43,13 @@ class CuttableDisk:
 
     def mount(self) -> None:
         """Mount it; after a cut ext4 replays its own journal."""
-        options = "loop,errors=remount-ro"
-        _run("mount", "-o", options, str(self._image), str(self.mount_point))
+        # A loop device of its own each time: `mount -o loop` takes the one that the image has, and
+        # with it the faulty file system, as long as somebody has a file of that open.
+        device = _run("losetup", "--find", "--show", str(self._image)).strip()
+        try:
+            _run("mount", "-o", "errors=remount-ro", device, str(self.mount_point))
+        finally:
+            _run("losetup", "--detach", device)  # which the kernel does once it is unmounted
 
     def cut(self) -> None:
         """Cut the power: from now on nothing reaches the disk, not even ext4's own journal."""
