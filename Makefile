@@ -57,7 +57,7 @@ bench: ## ratios from one interleaved run, also as JSON; installs the anchors fi
 	@sh contrib/dev/setup $(VENV) bench
 	@$(PYTHON) bench/run.py
 
-fuzz: ## feed the milter's core with what breaks it: TARGET=links|parts|instrument SECONDS=600
+fuzz: ## feed the milter's core with what breaks it: TARGET=links|parts|instrument|message|tree SECONDS=600
 	@sh contrib/dev/fuzz $(or $(TARGET),instrument) $(or $(SECONDS),600)
 
 docs: $(VENV)/ready ## write the generated pages anew

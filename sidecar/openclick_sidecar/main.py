@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from openclick.config import EX_CONFIG, ConfigError
@@ -63,6 +64,8 @@ def run(config: Config, path: str) -> int:
     from openclick_sidecar.service import CannotListen, Sidecar  # noqa: PLC0415
 
     reactor: Any = twisted.internet.reactor
+    # Twisted times its calls by the wall clock: set back by a day, it would stop them for a day.
+    reactor.seconds = time.monotonic
     try:
         judge, authorities = load_judge(config), own_authorities(config)
         login = read_login(config.sidecar.status_login_file)

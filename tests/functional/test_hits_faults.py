@@ -4,124 +4,31 @@ Every test visits with tokens that are asked for once, so that a destination nam
 answered must become an event, and nothing may become two.
 """
 
-import json
 import os
 import random
 import signal
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from openclick.keys import load_keys
-from openclick.messages import Labels, Message, Outcome
+from openclick_sidecar.journal import journal_files
+from support.clicked_world import MESSAGE_ID, World, a_message, hold_lock, locked
 from support.disks import CuttableDisk, memory_disk
 from support.fixtures import requires_private_postfix
 from support.installation import Installation
 from support.processes import wait_until
-from support.visitors import Visitors
 
 pytestmark = requires_private_postfix
 
-DOMAIN = "kontor.example"
-TRACKING_DOMAIN = f"track.{DOMAIN}"
-EMAIL_ID = bytes.fromhex("0199c0de00007abc8def0123456789ab")
-MESSAGE_ID = "<faults@kontor.example>"
 KILLS = 100
 LOCK_SECONDS = 30.0
 AWAY_SECONDS = 60.0
 POWER_CUTS = 5
 MEBIBYTE = 1_048_576
-
-
-class World:
-    """An installation with a running sidecar, and readers who click."""
-
-    def __init__(self, installation: Installation, **store: object) -> None:
-        self.installation = installation
-        self.state = installation.state
-        installation.configure(
-            "unix:/nonexistent/milter.sock",
-            53,
-            store={"url": f"sqlite:{installation.state}"} | store,
-            keys={"directory": str(installation.state / "keys")},
-            log={"level": "info"},
-        )
-        installation.init()
-        # No row for the copies that are clicked: their number is the clicks'.
-        with closing(installation.store.message_log()) as log:
-            log.record([a_message(b"\0\0\0\0")])
-        os.chown(self.state / "messages.db", installation.milter_uid, installation.gid)
-        installation.start_sidecar()
-        ring = load_keys(str(installation.state / "keys"))
-        self.visitors = Visitors(ring, TRACKING_DOMAIN, EMAIL_ID, installation.hit_port)
-
-    def path(self, name: str) -> Path:
-        """Return a file of the store."""
-        return self.state / name
-
-    def files(self, name: str) -> list[Path]:
-        """Return a database and its companions."""
-        return sorted(self.state.glob(f"{name}*"))
-
-    def stop(self) -> None:
-        """End the sidecar as systemd does."""
-        assert self.installation.sidecar is not None
-        assert 0 == self.installation.sidecar.terminate(timeout=20)
-
-    def kill(self) -> None:
-        """End the sidecar as a power cut would."""
-        assert self.installation.sidecar is not None
-        self.installation.sidecar.kill9()
-
-    def visit(self, seconds: float) -> None:
-        """Let readers click for a while."""
-        with self.visitors:
-            time.sleep(seconds)
-
-    def log(self) -> str:
-        """Return everything that the sidecar has logged."""
-        return (self.installation.directory / "sidecar.log").read_text("utf-8", "replace")
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return the events that were made."""
-        with closing(self.installation.store.registry()) as registry:
-            found = list[dict[str, Any]]()
-            seq = 0
-            while logged := registry.events.many_after(seq, 1000):
-                found += [json.loads(entry.event.body) for entry in logged]
-                seq = logged[-1].seq
-        return found
-
-    def require_all(self, timeout: float = 60) -> None:
-        """Wait until every answered click is an event, and check that none became two."""
-        wait_until(lambda: not self.missing(), timeout, "an event for each answered click", 0.2)
-        urls = Counter(event["data"]["tracking"]["url"] for event in self.events())
-        assert [] == [url for url, times in urls.items() if times > 1]
-
-    def missing(self) -> set[str]:
-        """Return the answered clicks that are no event."""
-        made = {event["data"]["tracking"]["url"] for event in self.events()}
-        return set(self.visitors.answered) - made
-
-    def require_answers(self, at_least: int) -> None:
-        """Check that every click was answered with its redirect."""
-        assert [] == self.visitors.refused
-        assert len(self.visitors.answered) >= at_least
-
-
-def a_message(copy: bytes) -> Message:
-    """Return the row of a copy."""
-    return Message(
-        *(EMAIL_ID, copy, 0, Outcome.INSTRUMENTED, "", "4Xk2Q1z0", MESSAGE_ID, None),
-        *("news@kontor.example", "news@kontor.example", ("anna@reader.example",), "Boots"),
-        *(DOMAIN, TRACKING_DOMAIN, True, "", True, "", Labels(), {}, (), ""),
-    )
 
 
 @pytest.fixture
@@ -150,7 +57,7 @@ class TestKill:
     def test_no_answered_hit_is_lost_in_kills_during_the_replay(self, world: World) -> None:
         """While the journal is being taken back: the next process goes on where it stood."""
         draw = random.Random(5)
-        with _locked(world.path("hits.db"), world):
+        with locked(world.path("hits.db"), world):
             world.visit(2.0)
 
         for _ in range(10):
@@ -160,7 +67,7 @@ class TestKill:
 
         world.require_answers(100)
         world.require_all()
-        wait_until(lambda: not _journal(world), 10, "an empty journal")
+        wait_until(lambda: not world.journal(), 10, "an empty journal")
 
 
 class TestStore:
@@ -182,7 +89,7 @@ class TestStore:
     def test_the_store_is_locked(self, world: World) -> None:
         """For LOCK_SECONDS: the journal takes the hits, at once and not a quarter second each."""
         world.visit(0.2)
-        with _locked(world.path("hits.db"), world):
+        with locked(world.path("hits.db"), world):
             before = len(world.visitors.answered)
             world.visit(LOCK_SECONDS)
             during = len(world.visitors.answered) - before
@@ -191,7 +98,7 @@ class TestStore:
         world.require_all()
         assert during > LOCK_SECONDS * 4 * world.visitors.count
         assert 1 == world.log().count("hits: go to the journal")
-        wait_until(lambda: not _journal(world), 10, "an empty journal")
+        wait_until(lambda: not world.journal(), 10, "an empty journal")
 
     def test_the_store_is_corrupt(self, world: World) -> None:
         """Overwritten under the running sidecar: set aside, and a new one with a new file id."""
@@ -259,14 +166,14 @@ class TestStore:
                 time.sleep(0.5)
                 _fill(filler)
                 time.sleep(2)
-                full = bool(_files(journal))
+                full = bool(journal_files(journal))
                 filler.unlink()
                 time.sleep(0.5)
 
             world.require_answers(100)
             world.require_all()
             assert full
-            wait_until(lambda: not _files(journal), 10, "an empty journal")
+            wait_until(lambda: not journal_files(journal), 10, "an empty journal")
 
     def test_the_reserve_is_reached(self) -> None:
         """Before the disk is full: hits go to the journal, and the reserve stays free."""
@@ -282,7 +189,7 @@ class TestStore:
             time.sleep(1)
 
             world.visit(1.0)
-            kept = bool(_files(journal))
+            kept = bool(journal_files(journal))
             filler.unlink()
 
             world.require_answers(100)
@@ -300,7 +207,7 @@ class TestPowerCut:
 
     def test_no_answered_hit_is_lost_from_the_journal(self) -> None:
         """The same while the store is locked and the journal takes the hits."""
-        self._cut_while(lambda world: _hold_lock(world.path("hits.db")))
+        self._cut_while(lambda world: hold_lock(world.path("hits.db")))
 
     def _cut_while(self, prepare: Callable[[World], sqlite3.Connection | None]) -> None:
         with Installation() as installation:
@@ -356,36 +263,6 @@ class TestMessages:
         world.require_all()
         assert [] == meanwhile
         assert {MESSAGE_ID} == {event["data"]["message_id"] for event in world.events()}
-
-
-def _hold_lock(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-    connection.execute("BEGIN IMMEDIATE")
-    return connection
-
-
-class _locked:  # noqa: N801 - reads as a function
-    """Holds the write lock of a database; makes sure that there is one first."""
-
-    def __init__(self, path: Path, world: World) -> None:
-        if not path.exists():
-            world.visitors.click(1)
-        self._connection = _hold_lock(path)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_error: object) -> None:
-        self._connection.execute("ROLLBACK")
-        self._connection.close()
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.journal"))
-
-
-def _journal(world: World) -> list[Path]:
-    return _files(world.state / "journal")
 
 
 def _configure_journal(world: World, journal: Path) -> None:

@@ -1,6 +1,5 @@
 """The milter dies at every moment of a message: nothing is lost, doubled or cut short."""
 
-import base64
 import random
 import signal
 import sqlite3
@@ -17,8 +16,16 @@ from support.deployment import Deployment, as_submitted, deploy
 from support.dns_server import DnsServer
 from support.fixtures import requires_private_postfix
 from support.installation import Installation
-from support.messages import part
-from support.passage import SENDER, arrivals, marks, message_id_of, undone
+from support.passage import (
+    HREF,
+    SENDER,
+    arrivals,
+    large_mail,
+    marks,
+    message_id_of,
+    undone,
+    without_controls,
+)
 from support.postfix import Listener, PrivatePostfix
 from support.processes import wait_until
 from support.reading import open_images, tracking_links
@@ -31,7 +38,6 @@ pytestmark = requires_private_postfix
 
 COMMANDS = ["EHLO app.kontor.example", f"MAIL FROM:<{SENDER}>", "RCPT TO:<a@reader.example>"]
 STAGES = ["before connect", "before MAIL", "after MAIL", "after RCPT", "after DATA", "in the body"]
-HREF = b"https://shop.kontor.example/item"
 CLIENTS = 8
 LOAD_SECONDS = 5.0
 WAITING_SECONDS = 1.5
@@ -228,17 +234,19 @@ class Load:
                 self.stop.wait(0.01)  # a client that is told 451 does not come back at once
 
 
-def large_mail() -> bytes:
-    """Return a mail with one link and an attachment, so that its replacement takes a while."""
-    noise = base64.encodebytes(random.randbytes(300_000)).replace(b"\n", b"\r\n")
-    page = b'<html><body>\r\n<a href="%b">Item</a>\r\n</body></html>\r\n' % HREF
-    attached = part(
-        "application/octet-stream",
-        noise,
-        {"Content-Transfer-Encoding": "base64", "Content-Disposition": "attachment"},
-    )
-    head, _, _ = messages.html_only().partition(b"Content-Type:")
-    return head + messages.multipart("mixed", "k", part("text/html", page), attached)
+def damaged(load: Load, arrived: list[bytes]) -> list[bytes]:
+    """Return what has arrived neither tracked nor as it came.
+
+    Between the milter's edits Postfix has a mail whose control headers are gone, some or all, and
+    whose body is as it came; nothing of that is damage.
+    """
+    return [
+        content
+        for content in map(as_submitted, arrived)
+        if without_controls(undone(content, [HREF]))
+        != without_controls(load.accepted[message_id_of(content)])
+        or (marks(content) == (1, 1) and content != without_controls(content))
+    ]
 
 
 class TestUnderLoad:
@@ -258,12 +266,7 @@ class TestUnderLoad:
         assert kills >= 2
         assert load.answers[250] > CLIENTS
         assert Counter(load.accepted.keys()) == Counter(map(message_id_of, arrived))
-        damaged = [
-            content
-            for content in arrived
-            if undone(as_submitted(content), [HREF]) != load.accepted[message_id_of(content)]
-        ]
-        assert 0 == len(damaged)
+        assert 0 == len(damaged(load, arrived))
         assert {(1, 1)} == {marks(content) for content in arrived}
         assert [] == mortal.deployment.postfix.corrupt_files()
 
@@ -271,6 +274,7 @@ class TestUnderLoad:
         """What is answered 250 arrives once, as it came or tracked, or is a file in corrupt/.
 
         That is the loss which the manual tells of: only a kill inside the replacement causes it.
+        Whether one strikes there is chance; `test_postfix_aimed_kills.py` leaves nothing to it.
         """
         load = Load(mortal.accept)
         corrupt_before = len(mortal.deployment.postfix.corrupt_files())
@@ -286,12 +290,7 @@ class TestUnderLoad:
         assert len(lost) == corrupt
         assert len(lost) <= kills * CLIENTS
         assert Counter(load.accepted.keys() - lost) == Counter(map(message_id_of, arrived))
-        damaged = [
-            content
-            for content in arrived
-            if undone(as_submitted(content), [HREF]) != load.accepted[message_id_of(content)]
-        ]
-        assert 0 == len(damaged)
+        assert 0 == len(damaged(load, arrived))
         assert {(1, 1), (0, 0)} >= {marks(content) for content in arrived}
 
 

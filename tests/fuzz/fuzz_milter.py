@@ -1,6 +1,6 @@
 """Feeds the milter's pure core with whatever breaks it (atheris, coverage-guided).
 
-    make fuzz TARGET=links SECONDS=600      one target: links, parts or instrument
+    make fuzz TARGET=links SECONDS=600      one target: links, parts, instrument, message or tree
     python tests/fuzz/fuzz_milter.py links -max_total_time=600 -dict=tests/fuzz/mail.dict CORPUS
 
 Run by hand and before releases, not by `make test`. It starts from real mail (`_seeds`) and knows
@@ -8,8 +8,9 @@ the words of MIME and HTML (`mail.dict`); without either it never found its way 
 checks. Each line that libFuzzer prints tells the coverage ("cov"), which must grow: otherwise
 nothing was tried. A find is a case for the unit tests: add it there, with the bytes as they are.
 
-An input's first three bytes choose content type, transfer encoding and options; the rest is the
-body.
+For `parts` and `instrument` an input's first three bytes choose content type, transfer encoding and
+options; the rest is the body. For `message` the first byte is the options, the rest a whole message
+with its header; for `tree` an input is a series of decisions (`whole_messages`).
 
 Invariants: no exception but those the docstrings name; offsets lie inside the input and in order;
 `undo` gives the original back; what is instrumented twice has the same links.
@@ -26,6 +27,8 @@ import atheris
 from support import messages
 
 with atheris.instrument_imports(include=["openclick_milter"]):
+    from whole_messages import ALL_FLAGS, built, check_message
+
     from openclick_milter.instrument import (
         Edit,
         Instrumented,
@@ -115,6 +118,17 @@ def whole(data: bytes) -> None:
         assert not any(link.tracked for link in again.links if OWN in link.destination)
 
 
+def message(data: bytes) -> None:
+    """Take bytes as a whole message."""
+    check_message(data[1:], data[0] if data else 0, Minter(), LIMITS)
+
+
+def tree(data: bytes) -> None:
+    """Take bytes as decisions about a message."""
+    raw, flags = built(atheris.FuzzedDataProvider(data))
+    check_message(raw, flags, Minter(), LIMITS)
+
+
 def _message(data: bytes) -> tuple[list[tuple[str, str]], int, bytes]:
     """Return (header fields, option bits, body) of an input."""
     kind, encoding, flags = data[:_CHOICES].ljust(_CHOICES, b"\0")
@@ -139,6 +153,9 @@ def _seeds(target: str) -> Iterator[bytes]:
     if target == "links":
         yield messages.NEWSLETTER_HTML.encode()
         return
+    if target in ("message", "tree"):
+        yield from _whole_seeds(target)
+        return
     html = messages.html_only(encoding="quoted-printable").partition(b"\r\n\r\n")[2]
     for encoding in range(len(ENCODINGS)):
         yield bytes((0, encoding, _ALL_OPTIONS)) + html
@@ -150,7 +167,23 @@ def _seeds(target: str) -> Iterator[bytes]:
             yield bytes((kind, 0, _ALL_OPTIONS)) + body + f"--{boundary}--\r\n".encode()
 
 
-TARGETS = {"links": links, "parts": parts, "instrument": whole}
+def _whole_seeds(target: str) -> Iterator[bytes]:
+    """Yield whole mails; decisions begin at zero, and long enough to make something of."""
+    if target == "tree":
+        yield from (bytes(size) for size in (64, 512, 4096))
+        return
+    html = messages.html_only(headers={"X-Anypost-Tags": "one, two", "X-Own": "=?utf-8?q?=C3=A9?="})
+    for raw in (html, messages.newsletter(), messages.related(), messages.with_attachment()):
+        yield bytes((ALL_FLAGS,)) + raw
+
+
+TARGETS = {
+    "links": links,
+    "parts": parts,
+    "instrument": whole,
+    "message": message,
+    "tree": tree,
+}
 
 
 def main() -> None:

@@ -16,9 +16,37 @@ from support.smtp_client import Address, SendResult, send
 from support.smtp_sink import SmtpSink
 
 SENDER = f"news@{DOMAIN}"
+HREF = b"https://shop.kontor.example/item"
+"""The one link of `large_mail`."""
+CONTROLS = {"X-Anypost-Tags": "boots", "X-Anypost-Topic": "autumn"}
+"""Its control headers."""
+
+_LINES = 3500
 
 _LINK = re.compile(rb"https?://track\.[^/\s\"'<>]+/c/[\w-]+")
 _IMAGE = re.compile(rb'<img src="https?://track\.[^/"]+/o/[\w-]+" width="1" height="1" alt="">')
+
+
+def large_mail(letter: bytes = b"1") -> bytes:
+    """Return a mail with a link and an attachment, so that its replacement takes a while.
+
+    The attachment is this letter again and again, and the replacement has five chunks. Where one
+    ends half-way, Postfix goes on reading in the middle of what stood there before, and takes a
+    letter for the type of a record; a digit is none, so that it notices.
+    """
+    page = b'<html><body>\r\n<a href="%b">Item</a>\r\n</body></html>\r\n' % HREF
+    attached = messages.part(
+        "application/octet-stream",
+        (letter * 76 + b"\r\n") * _LINES,
+        {"Content-Transfer-Encoding": "base64", "Content-Disposition": "attachment"},
+    )
+    head, _, _ = messages.html_only(headers=CONTROLS).partition(b"Content-Type:")
+    return head + messages.multipart("mixed", "k", messages.part("text/html", page), attached)
+
+
+def without_controls(raw: bytes) -> bytes:
+    """Return a mail without the control headers that it may have."""
+    return re.sub(rb"^X-Anypost-[^\r]*\r\n", b"", raw, flags=re.MULTILINE)
 
 
 def passed(
