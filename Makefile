@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 FLOOR := /usr/bin/python3
 SOURCES := core milter sidecar admin tests bench contrib docs
 
-.PHONY: help setup demo test test-packaging check unit functional floor bench fuzz docs deb rpm \
+.PHONY: help setup tools demo test test-packaging check unit functional floor bench fuzz docs deb rpm \
 	release-check clean
 
 help: ## list the targets
@@ -19,7 +19,7 @@ help: ## list the targets
 demo: ## one tracked mail from SMTP to a signed webhook, on this machine alone (root or sudo)
 	@sh contrib/demo/run
 
-test: setup check unit functional floor ## set up and run everything
+test: tools check unit functional floor ## set up and run everything
 
 test-packaging: ## build deb and rpm, and live with them in clean Debian systems on systemd (as root)
 	@sh contrib/dev/setup $(VENV) packaging
@@ -34,8 +34,11 @@ rpm: $(VENV)/ready ## build the rpm into dist
 release-check: ## everything that a release needs, one line a fault
 	@sh packaging/release-check
 
-setup: ## install what is missing: Debian packages (as root), a virtual environment
+setup: ## install what check and unit need: Debian packages (as root), a virtual environment
 	@sh contrib/dev/setup $(VENV)
+
+tools: ## install what the functional tests need beside: browser, proxies, CAs, signers (as root)
+	@sh contrib/dev/setup $(VENV) test
 
 check: $(VENV)/ready ## format, lint, types, the house's rules, spelling
 	@$(VENV)/bin/ruff format --check --quiet $(SOURCES)
@@ -47,7 +50,7 @@ check: $(VENV)/ready ## format, lint, types, the house's rules, spelling
 unit: $(VENV)/ready ## tests in-process: no port, no sleep
 	@$(PYTHON) -m pytest -q tests/unit
 
-functional: $(VENV)/ready ## real Postfix, both daemons under two users (needs root, else it says so)
+functional: tools ## real Postfix, both daemons under two users (needs root, else it says so)
 	@$(PYTHON) -m pytest -q tests/functional
 
 floor: ## the unit tests and one whole flow on Debian's own python3
