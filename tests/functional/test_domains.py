@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -53,16 +53,21 @@ class Place:
         """Run `openclick domain ARGS`, whatever comes of it."""
         return self.installation.openclick("domain", *args, check=False)
 
-    def begin(self, *args: str) -> subprocess.Popen[str]:
-        """Begin `openclick domain ARGS`."""
+    @contextmanager
+    def begin(self, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """Run `openclick domain ARGS` as from a terminal, where Ctrl-C is heard."""
         argv = [*self.installation.programs.openclick, "--config", self.installation.config_path]
-        return subprocess.Popen(
-            [*map(str, argv), "domain", *args],
+        with subprocess.Popen(
+            ["env", "--default-signal=INT", *map(str, argv), "domain", *args],
             env=self.installation._env(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def listed(self) -> list[str]:
         """Return the names of the domains that are added."""
