@@ -74,6 +74,11 @@ class DeliveryBook:
             more,
         )
 
+    def settle(self, settlement: Settlement) -> tuple[Webhook, Health] | None:
+        """Write one end; return the webhook as it was, and its new health where that changed."""
+        with self._database.transaction() as connection:
+            return settle(connection, settlement)
+
     def release(self, claims: Sequence[Claim], now: Instant) -> None:
         """Take claims back whose attempts were cut off: their deliveries are due at once."""
         with self._database.transaction() as connection:
