@@ -8,7 +8,8 @@ Promises: an attempt is on disk before its POST is made; where the sidecar dies 
 batch is posted again when the claim has ended, so that an event may come twice and is never lost;
 `batch_id` and events stay the same over all attempts of a delivery; an end that could not be
 written is kept and written later, and one that cannot be is written in a plain form, so that no
-answer of a receiver stops the others; no endpoint waits for another one (see `slots`).
+answer of a receiver stops the others; no endpoint waits for another one while there are slots (see
+`slots`), and where there are too few they take turns.
 """
 
 from __future__ import annotations
