@@ -120,9 +120,9 @@ class Delivery:
     """One batch of events to one webhook.
 
     `batch_id` (32 hex digits) and the events in it stay the same over all attempts.  `attempts`
-    counts all of them, `place` those of the list that have failed, and `waited_seconds` is how long
-    the list has had it wait so far.  While an attempt is under way `claimed_until` says how long
-    nobody else makes one.
+    counts all of them, `place` those of the list that have failed (a probe may be one), and
+    `waited_seconds` is how long the list has had it wait so far.  While an attempt is under way
+    `claimed_until` says how long nobody else makes one.
     """
 
     delivery_id: int

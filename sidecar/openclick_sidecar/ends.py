@@ -18,6 +18,8 @@ from openclick_sidecar.post import PostOutcome, Reply
 
 UNWRITABLE = "the end of the attempt could not be written"
 _GONE = 410
+_NOT_OF_THE_BATCH = frozenset({429, 502, 503, 504})
+"""Not now, or a gateway that speaks for a receiver that is down: no word on what was posted."""
 
 
 def end_of(
@@ -41,7 +43,7 @@ def end_of(
         state, next_at = DeliveryState.PENDING, delivery.next_attempt_at
     if reply.status_code == _GONE:
         state = DeliveryState.ABANDONED
-    elif not reply.accepted and claim.kind is AttemptKind.LIST:
+    elif not reply.accepted and _counts(claim, reply, started_at):
         place += 1
         retries = RetryList(settings.retry_waits_seconds, settings.give_up_seconds)
         following = retries.after(place, waited, asked, random)
@@ -55,6 +57,18 @@ def end_of(
         pause_until=None if asked is None else now + int(asked * SECOND),
         gone=reply.status_code == _GONE,
     )
+
+
+def _counts(claim: Claim, reply: Reply, started_at: Instant) -> bool:
+    """Tell whether a failed attempt is one of the delivery's list.
+
+    A probe is where the list would have made an attempt by then too, and the receiver has said no
+    to this batch: what nobody can take must not wait for ever behind an open circuit (ADR 0024).
+    """
+    if claim.kind is AttemptKind.LIST:
+        return True
+    is_no_answer = reply.status_code is None or reply.status_code in _NOT_OF_THE_BATCH
+    return not is_no_answer and started_at >= claim.delivery.next_attempt_at
 
 
 def plain_end(settlement: Settlement, error: Exception) -> Settlement:

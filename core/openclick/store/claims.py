@@ -107,16 +107,23 @@ def _due(
 def _probe(
     connection: sqlite3.Connection, webhook: Webhook, now: Instant, under_way: Collection[int]
 ) -> list[Delivery]:
-    """Return the oldest pending delivery, where a probe is due and no attempt under way."""
+    """Return the pending delivery that was tried longest ago, where a probe is due.
+
+    What was never tried counts from when it was formed: so a long outage, in which each probe makes
+    room for another delivery, goes on probing all of them.  None while an attempt is under way.
+    """
     if webhook.probe_at is not None and webhook.probe_at > now:
         return []
-    row = connection.execute(
-        "SELECT * FROM deliveries WHERE webhook_id = ? AND state = ? ORDER BY delivery_id LIMIT 1",
-        (webhook.webhook_id, DeliveryState.PENDING.value),
-    ).fetchone()
-    if row is None or row["delivery_id"] in under_way or (row["claimed_until"] or 0) > now:
+    rows = connection.execute(
+        "SELECT deliveries.*, coalesce(attempts.started_at, created_at) AS tried_at "
+        "FROM deliveries LEFT JOIN attempts ON attempts.delivery_id = deliveries.delivery_id "
+        "AND number = deliveries.attempts WHERE webhook_id = ? AND state = ? "
+        "ORDER BY CASE WHEN tried_at > ? THEN 0 ELSE tried_at END, deliveries.delivery_id",
+        (webhook.webhook_id, DeliveryState.PENDING.value, now),
+    ).fetchall()
+    if any(row["delivery_id"] in under_way or (row["claimed_until"] or 0) > now for row in rows):
         return []
-    return [delivery_from_row(row)]
+    return [delivery_from_row(row) for row in rows[:1]]
 
 
 def _begin(
