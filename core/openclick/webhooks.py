@@ -19,6 +19,9 @@ GRACE_SECONDS = 24 * 3600
 """How long the secret before a rotation goes on signing, beside the new one."""
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the public beginning of every secret
 MAX_BATCH_EVENTS = 100
+MAX_BATCH_BODIES_BYTES = 512 * 1024
+"""So large may the events of a batch be together: many servers take a body of 1 MB at most.  A
+single event may be larger, and is a batch of its own."""
 
 ACCEPTED_EVENT_NAMES = (
     "email.sent",
