@@ -139,7 +139,7 @@ def show(admin: Admin, webhook_id: str, as_json: bool) -> None:
 @click.option(
     "--status",
     type=click.Choice(("active", "disabled")),
-    help="disabled abandons what is pending and skips events; active goes on from now.",
+    help="disabled abandons what is not delivered yet and skips events; active goes on from now.",
 )
 @json_option
 @pass_admin

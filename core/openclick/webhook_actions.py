@@ -100,7 +100,7 @@ def update_webhook(
 ) -> Webhook:
     """Change a webhook and return it as it is then.
 
-    Disabling abandons what is pending; `active` for one that is not active starts it again (a
+    Disabling abandons what it has not got; `active` for one that is not active starts it again (a
     disabled one with the events from now on, an open circuit with all that waited).
     """
     webhook = one_webhook(registry, webhook_id)

@@ -20,6 +20,9 @@ GRACE_SECONDS = 24 * 3600
 """How long the secret before a rotation goes on signing, beside the new one."""
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the public beginning of every secret
 MAX_BATCH_EVENTS = 100
+MAX_BATCH_BODIES_BYTES = 512 * 1024
+"""So large may the events of a batch be together: many servers take a body of 1 MB at most.  A
+single event may be larger, and is a batch of its own."""
 
 ACCEPTED_EVENT_NAMES = (
     "email.sent",
@@ -132,9 +135,9 @@ class Delivery:
     """One batch of events to one webhook.
 
     `batch_id` (32 hex digits) and the events in it stay the same over all attempts.  `attempts`
-    counts all of them, `place` those of the list that have failed, and `waited_seconds` is how long
-    the list has had it wait so far.  While an attempt is under way `claimed_until` says how long
-    nobody else makes one.
+    counts all of them, `place` those of the list that have failed (a probe may be one), and
+    `waited_seconds` is how long the list has had it wait so far.  While an attempt is under way
+    `claimed_until` says how long nobody else makes one.
     """
 
     delivery_id: int

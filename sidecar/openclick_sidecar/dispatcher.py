@@ -7,7 +7,9 @@ claimed attempts are made, all at once.
 Promises: an attempt is on disk before its POST is made; where the sidecar dies in between, the same
 batch is posted again when the claim has ended, so that an event may come twice and is never lost;
 `batch_id` and events stay the same over all attempts of a delivery; an end that could not be
-written is kept and written later; no endpoint waits for another one (see `slots`).
+written is kept and written later, and one that cannot be is written in a plain form, so that no
+answer of a receiver stops the others; no endpoint waits for another one while there are slots (see
+`slots`), and where there are too few they take turns.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ from openclick.logs import line
 from openclick.store import Registry, Round, StoreFault
 from openclick.webhook_settings import WebhookSettings
 from openclick.webhooks import (
-    Attempt,
     AttemptKind,
     Claim,
     DeliveryState,
@@ -40,8 +41,8 @@ from openclick.webhooks import (
     Webhook,
     WebhookStatus,
 )
-from openclick_sidecar.backoff import RetryList, retry_after_seconds
 from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick_sidecar.ends import UNWRITABLE, end_of, plain_end
 from openclick_sidecar.judging import detach
 from openclick_sidecar.post import Poster, Reply
 from openclick_sidecar.signing import signature_headers
@@ -52,7 +53,6 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 _CLAIM_MARGIN_SECONDS = 5.0
 """How much longer than a POST may take its claim holds: for the disk, before and after."""
-_GONE = 410
 
 
 @dataclass
@@ -111,9 +111,19 @@ class Dispatcher:
         settled = {each.claim.delivery.delivery_id for each in settlements}
         under_way = {key: value for key, value in self._under_way.items() if key not in settled}
         slots = self._slots(under_way.values())
-        done = await self.bookkeeper.run(
-            lambda registry: self._round(registry, settlements, slots, frozenset(under_way))
-        )
+        try:
+            done = await self.bookkeeper.run(
+                lambda registry: self._round(registry, settlements, slots, frozenset(under_way))
+            )
+        except StoreFault:
+            raise
+        except Exception:
+            # One of the ends, as of an answer that no database can hold, must not stop the others.
+            if not settlements:
+                raise
+            await self._settle_singly(settlements)
+            self._asked = True
+            return
         del self._settlements[: len(settlements)]
         for delivery_id in settled:
             self._under_way.pop(delivery_id, None)
@@ -126,6 +136,35 @@ class Dispatcher:
         self._asked = self._asked or done.more or bool(done.changes)
         if self._when_idle is not None and not self._under_way and not self._when_idle.called:
             self._when_idle.callback(None)
+
+    async def _settle_singly(self, settlements: list[Settlement]) -> None:
+        """Write ends one by one; a StoreFault leaves the rest of them for later."""
+        for settlement in settlements:
+            change = await self._settle(settlement)
+            del self._settlements[0]
+            self._under_way.pop(settlement.claim.delivery.delivery_id, None)
+            if change is not None:
+                _log_change(*change)
+
+    async def _settle(self, settlement: Settlement) -> tuple[Webhook, Health] | None:
+        """Write one end, or else its plain form, or else leave it to the end of its claim."""
+        try:
+            return await self._write(settlement)
+        except Exception as error:
+            if isinstance(error, StoreFault):
+                raise
+            _log_unwritable(settlement, "a plain one is written", error)
+            plain = plain_end(settlement, error)
+        try:
+            return await self._write(plain)
+        except Exception as error:
+            if isinstance(error, StoreFault):
+                raise
+            _log_unwritable(settlement, "its batch is posted again", error)
+            return None
+
+    async def _write(self, settlement: Settlement) -> tuple[Webhook, Health] | None:
+        return await self.bookkeeper.run(lambda registry: registry.deliveries.settle(settlement))
 
     def _slots(self, under_way: Any) -> AttemptSlots:
         if self._stopping:
@@ -154,7 +193,7 @@ class Dispatcher:
         """Make one attempt, and have its end written by the next round."""
         started_at = self.now()
         reply = await self._post(claim, started_at)
-        settlement = self._settlement(claim, reply, started_at)
+        settlement = end_of(claim, reply, started_at, self.now(), self.settings, self.random)
         self.attempts[reply.outcome.value] += 1
         _log_attempt(settlement)
         self._settlements.append(settlement)
@@ -166,34 +205,6 @@ class Dispatcher:
         secrets_now = claim.webhook.live_secrets(at)
         fields = request_fields(secrets_now, claim.delivery.batch_id, timestamp, body)
         return await self.poster.post(claim.webhook.url, body, fields)
-
-    def _settlement(self, claim: Claim, reply: Reply, started_at: Instant) -> Settlement:
-        now, delivery = self.now(), claim.delivery
-        attempt = Attempt(
-            *(started_at, now, reply.accepted, reply.status_code, reply.error, reply.excerpt),
-            outcome=reply.outcome.value,
-        )
-        state, place, waited = DeliveryState.DELIVERED, delivery.place, delivery.waited_seconds
-        next_at, asked = now, None
-        if not reply.accepted:
-            asked = retry_after_seconds(reply.retry_after, now)
-            state, next_at = DeliveryState.PENDING, delivery.next_attempt_at
-        if reply.status_code == _GONE:
-            state = DeliveryState.ABANDONED
-        elif not reply.accepted and claim.kind is AttemptKind.LIST:
-            place += 1
-            retries = RetryList(self.settings.retry_waits_seconds, self.settings.give_up_seconds)
-            following = retries.after(place, waited, asked, self.random)
-            if following is None:
-                state = DeliveryState.ABANDONED
-            else:
-                waited = following.waited_seconds
-                next_at = now + int(following.wait_seconds * SECOND)
-        return Settlement(
-            *(claim, attempt, state, next_at, place, waited),
-            pause_until=None if asked is None else now + int(asked * SECOND),
-            gone=reply.status_code == _GONE,
-        )
 
 
 def _leave_to_the_claims_end(failure: Failure) -> None:
@@ -239,6 +250,11 @@ def _log_attempt(settlement: Settlement) -> None:
             seconds=f"{(attempt.finished_at - attempt.started_at) / SECOND:.3f}",
         ),
     )
+
+
+def _log_unwritable(settlement: Settlement, what: str, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"
+    log.error(line(settlement.claim.delivery.batch_id, f"{UNWRITABLE}, {what}", reason=reason))
 
 
 def _log_change(webhook: Webhook, health: Health) -> None:

@@ -29,6 +29,9 @@ from zope.interface import implementer
 from openclick_sidecar.dialling import CheckedEndpoints, ForbiddenAddress, NameFault
 
 EXCERPT_BYTES = 2048
+_STATUS_CODES = range(100, 600)
+"""RFC 9110, 15.  Twisted takes any number for one, of thousands of digits too."""
+_NO_STATUS = "answered with a status outside 100 to 599"
 _IDLE_SECONDS = 4
 """Shorter than the five seconds after which many servers close a connection: whoever sends into
 that moment gets no answer, and must take it for a failed attempt."""
@@ -115,6 +118,8 @@ class Poster:
             unbuffered=True,
         )
         excerpt = await _beginning(response)
+        if response.code not in _STATUS_CODES:
+            return Reply(None, _NO_STATUS, excerpt.decode("utf-8", "replace"), PostOutcome.BROKEN)
         error = "" if 200 <= response.code < 300 else f"answered {response.code}"
         retry_after = response.headers.getRawHeaders(b"Retry-After", [None])[0]
         return Reply(

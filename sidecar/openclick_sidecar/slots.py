@@ -2,8 +2,8 @@
 
 Made by `dispatcher` for each round.  Pure.  Promises: no webhook has more than its share; one whose
 last attempt has failed has one, and all of these together have half, so that endpoints that hang
-never keep a healthy one from its turn.  Limits: an endpoint counts as failing once its first POST
-has ended, within `webhooks.timeout_seconds`.
+never keep a healthy one from its turn.  Whose turn it is, the store says (see `claims`).  Limits:
+an endpoint counts as failing once its first POST has ended, within `webhooks.timeout_seconds`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ class AttemptSlots:
         if is_failing:
             left = min(left, max(1, self._total // 2) - self._failing)
         return max(0, min(own, left))
+
+    def held(self, webhook_id: str) -> int:
+        """Return how many attempts of a webhook are under way."""
+        return self._by_webhook[webhook_id]
 
     def take(self, webhook_id: str, number: int, *, is_failing: bool) -> None:
         """Count attempts that begin."""

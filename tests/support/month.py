@@ -226,5 +226,9 @@ class _Slots:
         """Return the same for everybody."""
         return 1 if is_failing is not None else 0
 
+    def held(self, _webhook_id: str) -> int:
+        """Hold nothing."""
+        return 0
+
     def take(self, webhook_id: str, number: int, *, is_failing: bool) -> None:
         """Count nothing."""

@@ -5,92 +5,26 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 
-from openclick.instants import SECOND, Instant
-from openclick.store import Registry, Store, StoreFault, open_store
+from openclick.instants import SECOND
+from openclick.store import Registry, StoreFault, open_store
 from openclick.webhook_actions import rotate_secret
-from openclick.webhook_settings import WebhookSettings
-from openclick.webhooks import DeliveryReport, DeliveryState, WebhookStatus
-from openclick_sidecar.bookkeeper import Bookkeeper
+from openclick.webhooks import DeliveryState, WebhookStatus
 from openclick_sidecar.dispatcher import Dispatcher
 from openclick_sidecar.post import PostOutcome, Reply
 from support.signatures import verify_signature
+from unit.delivery_days import OK, Days
 from unit.memory_net import turn
-from unit.samples import NOW, SECRET, a_webhook, log_events
+from unit.samples import NOW, SECRET, a_webhook
 
-OK = Reply(204, "", "", PostOutcome.ACCEPTED)
-OOPS = Reply(500, "answered 500", "", PostOutcome.SERVER_ERROR)
+NO_ANSWER = Reply(None, "ConnectionRefusedError", "", PostOutcome.CONNECT)
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 LIST = [0, 5, 65, 365, 2165, 9365, 27_365, 63_365, 106_565, 149_765, 192_965, 236_165]
 """Seconds after the first attempt: the sums of DESIGN 7's list, then every 12 hours."""
-
-
-@dataclass
-class Endpoint:
-    """Takes the dispatcher's POSTs in place of the network; `refuses` are batches that it fails."""
-
-    posts: list[tuple[Instant, str, dict[str, str], bytes]] = field(default_factory=list)
-    refuses: set[str] = field(default_factory=set)
-    reply: Reply = OOPS
-    now: Instant = NOW
-
-    async def post(self, _url: str, body: bytes, fields: dict[str, str]) -> Reply:
-        """Keep the POST, and answer."""
-        batch_id = json.loads(body)["batch_id"]
-        self.posts.append((self.now, batch_id, fields, body))
-        return self.reply if batch_id in self.refuses or not self.refuses else OK
-
-    def times_of(self, batch_id: str) -> list[int]:
-        """Return when a batch was posted, in seconds from the beginning."""
-        return [(at - NOW) // SECOND for at, posted, *_ in self.posts if posted == batch_id]
-
-
-class Days:
-    """The dispatcher on a real store; time moves by `until` alone."""
-
-    def __init__(self, store: Store) -> None:
-        self.endpoint = Endpoint()
-        self.bookkeeper = Bookkeeper(store, reactor)
-        numbers = itertools.count(1)
-        self.dispatcher = Dispatcher(
-            self.bookkeeper,
-            self.endpoint,  # type: ignore[arg-type]
-            WebhookSettings(),
-            now=lambda: self.endpoint.now,
-            random=lambda: 0.5,
-            new_batch_id=lambda: f"{next(numbers):032x}",
-        )
-
-    async def log(self, first: int, count: int = 1) -> None:
-        """Make events."""
-        await self.bookkeeper.run(
-            lambda registry: log_events(registry, range(first, first + count))
-        )
-
-    async def at(self, instant: Instant) -> None:
-        """Let it be `instant`, and the dispatcher come to rest."""
-        self.endpoint.now = instant
-        await self.dispatcher.tick()
-        while self.dispatcher._under_way:
-            await turn()
-
-    async def reports(self) -> list[DeliveryReport]:
-        """Return the deliveries, oldest first."""
-        found: list[DeliveryReport] = await self.bookkeeper.run(
-            lambda registry: registry.delivery_desk.many_reports("wh_1", None, 1000)
-        )
-        return found[::-1]
-
-    async def status(self) -> WebhookStatus:
-        """Return the webhook's."""
-        webhook = await self.bookkeeper.run(lambda r: r.webhooks.one_webhook("wh_1"))
-        return webhook.status
 
 
 @pytest.fixture
@@ -137,7 +71,8 @@ async def test_the_whole_schedule(days: Days, caplog: pytest.LogCaptureFixture) 
 
 @pytest_twisted.ensureDeferred
 async def test_the_circuit(days: Days, caplog: pytest.LogCaptureFixture) -> None:
-    """Ten failures open it; one probe a minute, the oldest; a success sends all that waited."""
+    """Ten failures open it; one probe a minute, in turns; a success sends all that waited."""
+    days.endpoint.reply = NO_ANSWER
     await days.log(1, 250)
     at = NOW
     while await days.status() is WebhookStatus.ACTIVE:
@@ -158,7 +93,7 @@ async def test_the_circuit(days: Days, caplog: pytest.LogCaptureFixture) -> None
         await days.at(opened_at + 600 * SECOND)
 
     assert [60 * n for n in range(1, 10)] == [(p[0] - opened_at) // SECOND for p in probes]
-    assert {f"{1:032x}"} == {batch for _, batch, *_ in probes}
+    assert {f"{number:032x}" for number in range(1, 5)} == {batch for _, batch, *_ in probes[:4]}
     assert [(d.place, d.waited_seconds) for d in before] == [
         (d.place, d.waited_seconds) for d in after
     ]
@@ -171,6 +106,7 @@ async def test_the_circuit(days: Days, caplog: pytest.LogCaptureFixture) -> None
 @pytest_twisted.ensureDeferred
 async def test_three_days_stand_still_while_the_circuit_is_open(days: Days) -> None:
     """A delivery that is alone is probed for ten days, and then it is delivered."""
+    days.endpoint.reply = NO_ANSWER
     await days.log(1)
     for seconds in LIST[:10]:
         await days.at(NOW + seconds * SECOND)

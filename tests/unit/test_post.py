@@ -224,6 +224,20 @@ async def test_an_address_that_cannot_be_dialled(exchange: Exchange, url: str) -
     assert reply.error
 
 
+@pytest.mark.parametrize("code", [b"99999999999999999999", b"600", b"99", b"-1", b"0"])
+@pytest_twisted.ensureDeferred
+async def test_a_status_that_is_none(exchange: Exchange, code: bytes) -> None:
+    """A number outside RFC 9110's 100 to 599 is a broken answer: nobody reads or keeps it."""
+    exchange.post()
+    receiver = await exchange.received()
+    receiver.answer(b"HTTP/1.1 %b X\r\nContent-Length: 4\r\n\r\noops" % code)
+
+    reply = await exchange.reply()
+
+    assert (None, PostOutcome.BROKEN) == (reply.status_code, reply.outcome)
+    assert "answered with a status outside 100 to 599" == reply.error
+
+
 @pytest_twisted.ensureDeferred
 async def test_connections_are_kept(exchange: Exchange) -> None:
     """The next POST to the same receiver dials no second time."""

@@ -36,6 +36,9 @@ class Slots(Protocol):
     def free(self, webhook_id: str, *, is_failing: bool) -> int:
         """Return how many more attempts of a webhook may begin."""
 
+    def held(self, webhook_id: str) -> int:
+        """Return how many attempts of a webhook are under way."""
+
     def take(self, webhook_id: str, number: int, *, is_failing: bool) -> None:
         """Count attempts that begin."""
 
@@ -49,28 +52,41 @@ def claim_due(
 ) -> list[tuple[Delivery, Webhook, AttemptKind]]:
     """Claim what is due, as far as there are slots, and write the attempts.
 
-    `under_way` are deliveries whose attempt's end is not written yet, whatever their claim says.
+    Webhooks take turns, the one whose last attempt began longest ago first, and none gets a slot
+    more than it holds while another one holds fewer and waits.  `under_way` are deliveries whose
+    attempt's end is not written yet, whatever their claim says.
     """
-    claimed = []
-    for row in connection.execute(
-        "SELECT * FROM webhooks WHERE status <> ? AND coalesce(paused_until, 0) <= ? "
-        "ORDER BY failures, webhook_id",
-        (WebhookStatus.DISABLED.value, now),
-    ).fetchall():
+    waiting = []
+    for order, row in enumerate(_by_turn(connection, now)):
         webhook = webhook_from_row(row)
-        is_failing = webhook.failures > 0
-        free = slots.free(webhook.webhook_id, is_failing=is_failing)
+        kind = AttemptKind.LIST
+        free = slots.free(webhook.webhook_id, is_failing=webhook.failures > 0)
         if free <= 0:
             continue
         if webhook.status is WebhookStatus.CIRCUIT_DISABLED:
             found, kind = _probe(connection, webhook, now, under_way), AttemptKind.PROBE
         else:
-            found, kind = _due(connection, webhook, now, free, under_way), AttemptKind.LIST
-        for delivery in found:
+            found = _due(connection, webhook, now, free, under_way)
+        held = slots.held(webhook.webhook_id)
+        waiting += [(held + n, order, each, webhook, kind) for n, each in enumerate(found)]
+    claimed = []
+    for _, _, delivery, webhook, kind in sorted(waiting, key=lambda entry: entry[:2]):
+        is_failing = webhook.failures > 0
+        if slots.free(webhook.webhook_id, is_failing=is_failing) > 0:
+            slots.take(webhook.webhook_id, 1, is_failing=is_failing)
             _begin(connection, delivery, kind, now, claim_until)
             claimed.append((delivery, webhook, kind))
-        slots.take(webhook.webhook_id, len(found), is_failing=is_failing)
     return claimed
+
+
+def _by_turn(connection: sqlite3.Connection, now: Instant) -> list[sqlite3.Row]:
+    # An attempt in the future was made by a clock that was ahead, and says nothing of its age.
+    return connection.execute(
+        "SELECT * FROM webhooks WHERE status <> ? AND coalesce(paused_until, 0) <= ? "
+        "ORDER BY CASE WHEN last_attempt_at > ? THEN 0 ELSE coalesce(last_attempt_at, 0) END, "
+        "webhook_id",
+        (WebhookStatus.DISABLED.value, now, now),
+    ).fetchall()
 
 
 def _due(
@@ -91,16 +107,23 @@ def _due(
 def _probe(
     connection: sqlite3.Connection, webhook: Webhook, now: Instant, under_way: Collection[int]
 ) -> list[Delivery]:
-    """Return the oldest pending delivery, where a probe is due and no attempt under way."""
+    """Return the pending delivery that was tried longest ago, where a probe is due.
+
+    What was never tried counts from when it was formed: so a long outage, in which each probe makes
+    room for another delivery, goes on probing all of them.  None while an attempt is under way.
+    """
     if webhook.probe_at is not None and webhook.probe_at > now:
         return []
-    row = connection.execute(
-        "SELECT * FROM deliveries WHERE webhook_id = ? AND state = ? ORDER BY delivery_id LIMIT 1",
-        (webhook.webhook_id, DeliveryState.PENDING.value),
-    ).fetchone()
-    if row is None or row["delivery_id"] in under_way or (row["claimed_until"] or 0) > now:
+    rows = connection.execute(
+        "SELECT deliveries.*, coalesce(attempts.started_at, created_at) AS tried_at "
+        "FROM deliveries LEFT JOIN attempts ON attempts.delivery_id = deliveries.delivery_id "
+        "AND number = deliveries.attempts WHERE webhook_id = ? AND state = ? "
+        "ORDER BY CASE WHEN tried_at > ? THEN 0 ELSE tried_at END, deliveries.delivery_id",
+        (webhook.webhook_id, DeliveryState.PENDING.value, now),
+    ).fetchall()
+    if any(row["delivery_id"] in under_way or (row["claimed_until"] or 0) > now for row in rows):
         return []
-    return [delivery_from_row(row)]
+    return [delivery_from_row(row) for row in rows[:1]]
 
 
 def _begin(
@@ -118,6 +141,9 @@ def _begin(
     connection.execute(
         "INSERT INTO attempts (delivery_id, number, started_at, kind) VALUES (?, ?, ?, ?)",
         (delivery.delivery_id, delivery.attempts + 1, now, kind.value),
+    )
+    connection.execute(
+        "UPDATE webhooks SET last_attempt_at = ? WHERE webhook_id = ?", (now, delivery.webhook_id)
     )
 
 

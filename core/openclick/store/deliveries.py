@@ -14,6 +14,7 @@ from openclick.circuit import Health
 from openclick.instants import Instant
 from openclick.store.claims import Slots, claim_due, settle
 from openclick.store.database import Database
+from openclick.store.far_instants import make_far_instants_due
 from openclick.store.forming import form_deliveries
 from openclick.webhooks import (
     AttemptKind,
@@ -45,6 +46,7 @@ class DeliveryBook:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seen_at: Instant | None = None
 
     def form(self, now: Instant, new_batch_id: Callable[[], str]) -> int:
         """Put events that no delivery holds yet into deliveries; return how many were formed."""
@@ -67,12 +69,20 @@ class DeliveryBook:
         with self._database.transaction() as connection:
             changes = [settle(connection, settlement) for settlement in settlements]
             _, more = form_deliveries(connection, now, new_batch_id)
+            if self._clock_was_ahead(now, settlements):
+                make_far_instants_due(connection, now)
             claimed = claim_due(connection, now, claim_until, slots, under_way)
+        self._seen_at = now
         return Round(
             tuple(self._claim(*entry) for entry in claimed),
             tuple(change for change in changes if change is not None),
             more,
         )
+
+    def settle(self, settlement: Settlement) -> tuple[Webhook, Health] | None:
+        """Write one end; return the webhook as it was, and its new health where that changed."""
+        with self._database.transaction() as connection:
+            return settle(connection, settlement)
 
     def release(self, claims: Sequence[Claim], now: Instant) -> None:
         """Take claims back whose attempts were cut off: their deliveries are due at once."""
@@ -116,6 +126,11 @@ class DeliveryBook:
     def backlog(self) -> list[Backlog]:
         """Return what waits for each webhook, whatever its status."""
         return read_backlog(self._database)
+
+    def _clock_was_ahead(self, now: Instant, settlements: Sequence[Settlement]) -> bool:
+        """Tell whether it may have been: before this was opened, or since."""
+        seen = [settlement.attempt.finished_at for settlement in settlements]
+        return self._seen_at is None or now < max(self._seen_at, *seen, 0)
 
     def _claim(self, delivery: Delivery, webhook: Webhook, kind: AttemptKind) -> Claim:
         bodies = self.event_bodies(delivery.delivery_id)

@@ -12,6 +12,7 @@ import sqlite3
 from openclick.instants import Instant
 from openclick.store.claims import delivery_from_row
 from openclick.store.database import Database
+from openclick.store.far_instants import latest_claim_at
 from openclick.webhooks import Attempt, AttemptKind, Delivery, DeliveryReport, DeliveryState
 
 _REPORT = (
@@ -24,7 +25,8 @@ _REPORT = (
 _AGAIN = (
     "UPDATE deliveries SET state = 'pending', finished_at = NULL, next_attempt_at = ?, "
     "place = 0, waited_seconds = 0, claimed_until = NULL "
-    "WHERE (state = 'abandoned' OR (state = 'pending' AND coalesce(claimed_until, 0) <= ?)) AND "
+    "WHERE (state = 'abandoned' OR (state = 'pending' AND "
+    "coalesce(claimed_until, 0) NOT BETWEEN ? AND ?)) AND "
 )
 
 
@@ -59,14 +61,14 @@ class DeliveryDesk:
     def retry(self, delivery_id: int, now: Instant) -> bool:
         """Make a delivery due now, its list at the beginning; False where it is under way."""
         with self._database.transaction() as connection:
-            done = connection.execute(_AGAIN + "delivery_id = ?", (now, now, delivery_id))
+            done = connection.execute(_AGAIN + "delivery_id = ?", (*_again(now), delivery_id))
             return done.rowcount == 1
 
     def retry_abandoned(self, webhook_id: str, now: Instant) -> int:
         """Make every abandoned delivery of a webhook due now; return how many there were."""
         with self._database.transaction() as connection:
             return connection.execute(
-                _AGAIN + "state = 'abandoned' AND webhook_id = ?", (now, now, webhook_id)
+                _AGAIN + "state = 'abandoned' AND webhook_id = ?", (*_again(now), webhook_id)
             ).rowcount
 
     def replay(self, webhook_id: str, since: Instant) -> int:
@@ -88,6 +90,11 @@ class DeliveryDesk:
                 "UPDATE webhooks SET cursor = ? WHERE webhook_id = ?", (first - 1, webhook_id)
             )
             return _count_matching(connection, webhook, first)
+
+
+def _again(now: Instant) -> tuple[Instant, Instant, Instant]:
+    """Return what _AGAIN asks for: when it is due, and which claims are of an attempt."""
+    return now, now + 1, latest_claim_at(now)
 
 
 def _count_matching(connection: sqlite3.Connection, webhook: sqlite3.Row, first: int) -> int:

@@ -8,6 +8,7 @@ import sqlite3
 from openclick.circuit import Health
 from openclick.instants import Instant
 from openclick.store.database import Database
+from openclick.store.forming import form_all
 from openclick.webhooks import DeliveryState, Webhook, WebhookStatus
 
 _INSERT = (
@@ -101,10 +102,16 @@ class WebhookBook:
             resume_deliveries(connection, webhook_id, now)
 
     def disable(self, webhook_id: str, now: Instant, reason: str) -> None:
-        """Disable a webhook; what was pending for it is abandoned."""
+        """Disable a webhook; what it has not got by now is abandoned."""
+        disabled = WebhookStatus.DISABLED
         with self._database.transaction() as connection:
-            write_health(connection, webhook_id, Health(WebhookStatus.DISABLED, reason))
-            abandon_deliveries(connection, webhook_id, now)
+            is_on = connection.execute(
+                "SELECT 1 FROM webhooks WHERE webhook_id = ? AND status <> ?",
+                (webhook_id, disabled.value),
+            ).fetchone()
+            write_health(connection, webhook_id, Health(disabled, reason))
+            if is_on:
+                abandon_deliveries(connection, webhook_id, now)
 
     def rotate_secret(self, webhook_id: str, secret: str, previous_expires_at: Instant) -> None:
         """Put a new secret in the place of the present one, which expires at an instant."""
@@ -145,7 +152,12 @@ def resume_deliveries(connection: sqlite3.Connection, webhook_id: str, now: Inst
 
 
 def abandon_deliveries(connection: sqlite3.Connection, webhook_id: str, now: Instant) -> None:
-    """Abandon everything that is pending for a webhook."""
+    """Abandon everything that waits for a webhook which is being disabled.
+
+    What no delivery holds yet is put into one first: it came while the webhook was on, so it must
+    stand in the list of what an admin can have sent, and `enable` passes it over.
+    """
+    form_all(connection, webhook_id, now)
     connection.execute(
         "UPDATE deliveries SET state = ?, finished_at = ?, claimed_until = NULL "
         "WHERE webhook_id = ? AND state = ?",
