@@ -63,7 +63,7 @@ def _counts(claim: Claim, reply: Reply, started_at: Instant) -> bool:
     """Tell whether a failed attempt is one of the delivery's list.
 
     A probe is where the list would have made an attempt by then too, and the receiver has said no
-    to this batch: what nobody can take must not wait for ever behind an open circuit (ADR 0024).
+    to this batch: what nobody can take must not wait for ever behind an open circuit (ADR 0020).
     """
     if claim.kind is AttemptKind.LIST:
         return True
