@@ -7,14 +7,15 @@ from ipaddress import ip_address
 
 from openclick.domains import SendingDomain, TrackingStatus, VerificationMode
 from openclick.instants import SECOND, Instant, iso
-from openclick.tracking_certificates import CertificateStatus, TrackingCertificate
+from openclick.tracking_certificates import (
+    CertificateStatus,
+    TrackingCertificate,
+    ends_soon_at,
+)
 from openclick_admin.doctor.facts import Answer, DomainFacts, Facts, Fetch
 from openclick_admin.doctor.findings import Finding, fault, ok, warning
 
 _DAY = 86_400 * SECOND
-_SOON = 14 * _DAY
-_SOON_PART = 6
-"""Soon is within 14 days, and for short lives within a sixth: ours are renewed at a third."""
 _OLD_CHECK_DAYS = 7
 _LISTENING = "openclick_sidecar_listening{"
 
@@ -180,7 +181,7 @@ def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding
             f"browsers refuse its certificate: {fetch.mistrust}",
             f"openclick certificate show {known.domain.tracking_domain}",
         )
-    elif fetch.not_after_at is not None and now >= _soon_at(
+    elif fetch.not_after_at is not None and now >= ends_soon_at(
         fetch.not_before_at, fetch.not_after_at
     ):
         yield warning(
@@ -188,13 +189,6 @@ def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding
             f"its certificate expires at {iso(fetch.not_after_at)}",
             "renew it, and see that the server in front takes the new one",
         )
-
-
-def _soon_at(not_before_at: Instant | None, not_after_at: Instant) -> Instant:
-    """Return from when on a certificate's end is near; ours would have been renewed long before."""
-    if not_before_at is None:
-        return not_after_at - _SOON
-    return not_after_at - min(_SOON, (not_after_at - not_before_at) // _SOON_PART)
 
 
 def certificates(facts: Facts) -> Iterator[Finding]:
@@ -240,7 +234,7 @@ def _certificate(
     expires = iso(found.not_after_at)
     if now >= found.not_after_at:
         yield fault(found.name, f"its certificate has expired at {expires}", show)
-    elif now >= _soon_at(found.not_before_at, found.not_after_at):
+    elif now >= ends_soon_at(found.not_before_at, found.not_after_at):
         yield warning(found.name, f"its certificate expires in {days} days, at {expires}", show)
     else:
         yield ok(found.name, f"its certificate holds until {expires}")
