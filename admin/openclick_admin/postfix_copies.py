@@ -8,7 +8,8 @@ what it made is compared with the preview.  A fault on the way puts the files ba
 Promises: undo restores content, owner, rights and time of each file, and removes what was not
 there; where a file was changed after the apply, undo says so and touches nothing unless told to.
 Another apply with nothing changed in between keeps the older copy, so that one undo leads all the
-way back.
+way back.  A copy is made beside its place and moved there whole: what a killed command has left
+over stands in the way of none, and a command that was killed before it changed a file is undone.
 Limits: run by one admin at a time.
 """
 
@@ -80,9 +81,10 @@ def apply(directory: Path, plan: Plan, expected: Preview) -> Path:
         raise PostfixFault(f"{directory}: changed by somebody else just now; nothing was done")
     folder = _folder_for(directory, expected.before)
     known = _manifest(folder)
-    if not known:
-        _keep(directory, folder, expected.before)
-    _note(folder, known | _digests(expected.after), expected.after)
+    if known:
+        _note(folder, known | _digests(expected.after), expected.after)
+    else:
+        _keep(directory, folder, expected)
     try:
         _carry_out(directory, plan)
         if _read(directory, list(expected.after)) != expected.after:
@@ -108,7 +110,10 @@ def undo(directory: Path, *, force: bool = False) -> str:
     folder = folders[-1]
     noted = _manifest(folder)
     now = _read(directory, list(noted))
-    changed = [name for name in noted if _digest(now[name]) != noted[name]]
+    kept = _read(folder, list(noted))
+    changed = [
+        name for name in noted if _digest(now[name]) != noted[name] and now[name] != kept[name]
+    ]
     if changed and not force:
         after = {name: _optional(folder / f"after-{name}") for name in changed}
         lost = differences(after, {name: now[name] for name in changed})
@@ -132,12 +137,20 @@ def _folder_for(directory: Path, now: Contents) -> Path:
     return directory / FOLDER / str(int(folders[-1].name) + 1)
 
 
-def _keep(directory: Path, folder: Path, before: Contents) -> None:
-    folder.mkdir(mode=0o700, parents=True)
+def _keep(directory: Path, folder: Path, expected: Preview) -> None:
+    """Make the copy, whole or not at all."""
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.parent.chmod(0o700)
-    for name, content in before.items():
+    for rest in folder.parent.iterdir():
+        if rest.name.removesuffix(".new").isdigit() and rest not in _folders(directory):
+            shutil.rmtree(rest)
+    draft = folder.with_name(f"{folder.name}.new")
+    draft.mkdir(mode=0o700)
+    for name, content in expected.before.items():
         if content is not None:
-            _copy(directory / name, folder / name)
+            _copy(directory / name, draft / name)
+    _note(draft, _digests(expected.after), expected.after)
+    draft.rename(folder)
 
 
 def _note(folder: Path, digests: Mapping[str, str | None], after: Contents) -> None:
@@ -208,8 +221,8 @@ def _scratch(directory: Path) -> Iterator[Path]:
 
 
 def _folders(directory: Path) -> list[Path]:
-    found = (directory / FOLDER).glob("*/manifest.json")
-    return sorted((path.parent for path in found), key=lambda path: int(path.name))
+    found = (path.parent for path in (directory / FOLDER).glob("*/manifest.json"))
+    return sorted((path for path in found if path.name.isdigit()), key=lambda path: int(path.name))
 
 
 def _read(directory: Path, names: list[str]) -> dict[str, bytes | None]:

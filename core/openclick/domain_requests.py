@@ -4,20 +4,23 @@ Called by `openclick domain` and by the HTTP API, so that both refuse the same t
 words.  Each refusal is a DomainError with a stable code and a sentence.
 
 Promises: a domain that is stored has a tracking domain that DNS and certificates can bear, or none
-while nothing is to be tracked.  Names of tracking domains are never forgotten: links that were sent
-go on working as long as they point here.
+while nothing is to be tracked.  Names of tracking domains that were verified are never forgotten:
+links that were sent go on working as long as they point here.  A sending domain is given only so
+many of them (see `store.domains`).
 """
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from openclick.domains import Scheme, SendingDomain, VerificationMode
 from openclick.instants import Instant
 from openclick.names import BadName, domain_name
-from openclick.store.domains import DomainBook, DomainView
+from openclick.store.domains import DomainBook, DomainView, TooManyNames
 
 DEFAULT_SUBDOMAIN = "track"
 
@@ -57,7 +60,9 @@ def create_domain(
     """
     blank = SendingDomain(f"domain_{uuid.uuid4()}", _sending_name(name), False, False, "", 0)
     domain = _changed(replace(blank, created_at=created_at), changes)
-    if not book.add(domain):
+    with _bounded():
+        added = book.add(domain)
+    if not added:
         raise DomainError("domain_exists", f"{domain.name} is there already")
     return domain
 
@@ -85,7 +90,9 @@ def update_domain(
     invalid_subdomain, subdomain_required.
     """
     domain = _changed(find_domain(book, name_or_id), changes)
-    if not book.update(domain, updated_at):
+    with _bounded():
+        updated = book.update(domain, updated_at)
+    if not updated:
         raise DomainError("domain_not_found", f"{domain.name} was removed meanwhile")
     return find_domain(book, domain.domain_id)
 
@@ -98,6 +105,14 @@ def remove_domain(book: DomainBook, name_or_id: str) -> SendingDomain:
     domain = find_domain(book, name_or_id)
     book.remove(domain.domain_id)
     return domain
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    try:
+        yield
+    except TooManyNames as error:
+        raise DomainError("invalid_subdomain", str(error)) from error
 
 
 def _changed(domain: SendingDomain, changes: DomainChanges) -> SendingDomain:

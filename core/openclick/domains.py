@@ -110,10 +110,11 @@ class SendingDomain:
 
 @dataclass(frozen=True)
 class TrackingName:
-    """A name that links were sent with.
+    """A name that links were sent with, or could have been.
 
     `points_here` is what DNS said when it was last asked and answered, at `checked_at`;
-    `pointed_here_at` is when it last did.
+    `pointed_here_at` is when it last did.  `verified_at` is when it was first verified, None while
+    no mail was ever tracked with it.
     """
 
     name: str
@@ -123,3 +124,9 @@ class TrackingName:
     points_here: bool = False
     checked_at: Instant | None = None
     pointed_here_at: Instant | None = None
+    verified_at: Instant | None = None
+
+    @property
+    def is_looked_after(self) -> bool:
+        """Whether it is to have certificates: it is in use, or links may have been sent with it."""
+        return self.state is NameState.CURRENT or self.verified_at is not None

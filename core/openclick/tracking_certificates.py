@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from openclick.instants import Instant
+from openclick.instants import SECOND, Instant
+
+_SOON = 14 * 86_400 * SECOND
+_SOON_PART = 6
 
 
 class CertificateStatus(StrEnum):
@@ -50,3 +53,14 @@ class TrackingCertificate:
         if now >= self.not_after_at:
             return CertificateStatus.EXPIRED
         return CertificateStatus.SERVED
+
+
+def ends_soon_at(not_before_at: Instant | None, not_after_at: Instant) -> Instant:
+    """Return from when on somebody is to look why a certificate was not renewed.
+
+    That is 14 days before its end, and a sixth of its life where that is less: ours are renewed
+    when a third is left, and some last for six days.
+    """
+    if not_before_at is None:
+        return not_after_at - _SOON
+    return not_after_at - min(_SOON, (not_after_at - not_before_at) // _SOON_PART)

@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 from openclick import __version__
 from openclick.instants import SECOND, Instant
 from openclick.tls_settings import AcmeSettings
+from openclick_sidecar.backoff import retry_after_seconds
 from openclick_sidecar.certificates import bundle, new_private_key, signing_request
 from openclick_sidecar.challenges import Challenges
 
@@ -38,7 +39,9 @@ _ANSWER_SECONDS = 30
 _ORDER_SECONDS = 120
 _CLOCK_TOLERANCE_SECONDS = 86_400
 _DAY_SECONDS = 86_400
-_RATE_LIMITED = "urn:ietf:params:acme:error:rateLimited"
+RATE_LIMITED = "acme_rate_limited"
+"""The code where the CA gives no more for now: to a name, or to us altogether."""
+_RATE_LIMITED_TYPE = "urn:ietf:params:acme:error:rateLimited"
 # A nonce that is refused twice in a row: the library has tried again by then (RFC 8555, 6.5).
 _NOBODYS_FAULT = frozenset(
     ("urn:ietf:params:acme:error:serverInternal", "urn:ietf:params:acme:error:badNonce")
@@ -50,14 +53,30 @@ class AcmeFault(Exception):
     """Why there is no certificate: a stable code, and a sentence for people.
 
     `concerns_all` says that it is not the name's own business: no other name need be tried now.
+    `retry_after_seconds` is what the CA asks to wait, None where it asks nothing.
     """
 
     code: str
     message: str
     concerns_all: bool = False
+    retry_after_seconds: float | None = None
 
     def __str__(self) -> str:
         return self.message
+
+
+@dataclass
+class Exchange:
+    """How far an order has come: the CA's last answer, and whether we have an account by now."""
+
+    status: int = 0
+    retry_after: str | None = None
+    has_account: bool = False
+
+    def hear(self, response: Any, *_args: Any, **_options: Any) -> None:
+        """Take note of an answer: a hook of requests, for acme drops the fields of an error."""
+        self.status = response.status_code
+        self.retry_after = response.headers.get("Retry-After")
 
 
 class AcmeClient:
@@ -77,8 +96,9 @@ class AcmeClient:
 
     def obtain(self, name: str) -> bytes:
         """Return the content of a certificate file for `name`.  Raises AcmeFault."""
-        with _faults_named(self._settings.directory_url):
-            client = self._client()
+        exchange = Exchange()
+        with _faults_named(self._settings.directory_url, exchange, self._now):
+            client = self._client(exchange)
             key = new_private_key()
             order = client.new_order(signing_request(key, name))
             offered: list[str] = []
@@ -92,7 +112,7 @@ class AcmeClient:
                     self._challenges.withdraw(token)
         return bundle(order.fullchain_pem.encode("ascii"), key)
 
-    def _client(self) -> Any:
+    def _client(self, exchange: Exchange) -> Any:
         """Return acme's client, with an account."""
         import josepy  # noqa: PLC0415 - optional
         from acme import client, errors, messages  # noqa: PLC0415
@@ -106,6 +126,7 @@ class AcmeClient:
             user_agent=f"openclick/{__version__}",
             timeout=_ANSWER_SECONDS,
         )
+        network.session.hooks["response"].append(exchange.hear)
         answer = self._directory(network)
         self._compare_clocks(answer.headers.get("Date", ""))
         directory = messages.Directory.from_json(answer.json())
@@ -117,6 +138,7 @@ class AcmeClient:
             network.account = messages.RegistrationResource(
                 uri=known.location, body=messages.Registration()
             )
+        exchange.has_account = True
         return found
 
     def _directory(self, network: Any) -> Any:
@@ -230,7 +252,7 @@ def _quieten() -> None:
 
 
 @contextmanager
-def _faults_named(url: str) -> Iterator[None]:
+def _faults_named(url: str, exchange: Exchange, now: Callable[[], Instant]) -> Iterator[None]:
     """Turn whatever the libraries raise into an AcmeFault."""
     try:
         import requests.exceptions  # noqa: PLC0415 - optional, acme's
@@ -246,7 +268,7 @@ def _faults_named(url: str) -> Iterator[None]:
     except AcmeFault:
         raise
     except messages.Error as error:
-        raise _refused(error) from error
+        raise _refused(error, exchange, now()) from error
     except errors.ValidationError as error:
         raise AcmeFault("acme_validation_failed", _reasons(error)) from error
     except errors.TimeoutError as error:
@@ -261,13 +283,19 @@ def _faults_named(url: str) -> Iterator[None]:
         raise _unreachable(url, error) from error
 
 
-def _refused(error: Any) -> AcmeFault:
-    """Return what a problem document says (RFC 8555, 6.7)."""
+def _refused(error: Any, exchange: Exchange, now: Instant) -> AcmeFault:
+    """Return what a problem document says (RFC 8555, 6.7).
+
+    Which limit is meant no field tells (6.6).  One that is met without an account, or by 503 (so
+    Let's Encrypt sheds load), has nothing to do with the name; any other is taken for its own.
+    """
     said = f"{error.detail or 'no detail'} [{error.typ}]"
-    if error.typ == _RATE_LIMITED:
-        return AcmeFault("acme_rate_limited", f"the CA says: {said}", concerns_all=True)
+    wait = retry_after_seconds(exchange.retry_after, now)
+    if error.typ == _RATE_LIMITED_TYPE:
+        is_ours = not exchange.has_account or exchange.status == http.HTTPStatus.SERVICE_UNAVAILABLE
+        return AcmeFault(RATE_LIMITED, f"the CA says: {said}", is_ours, wait)
     if error.typ in _NOBODYS_FAULT:
-        return AcmeFault("acme_unreachable", f"the CA is at fault: {said}", concerns_all=True)
+        return AcmeFault("acme_unreachable", f"the CA is at fault: {said}", True, wait)
     return AcmeFault("acme_refused", f"the CA says: {said}")
 
 

@@ -4,11 +4,11 @@ Called by `tls` at each hello, by `renewals` and the verifier.  A name's file is
 *.example.com.pem serves every name right below example.com that has none of its own.
 
 Promises: a file that has changed is read before it is used next; a file that cannot be used changes
-nothing: what was read before is served on, and the log says why, once.  A valid certificate is not
-given up for an expired one.  Nothing is read for a name without a file, so that strangers cannot
-fill the memory.  Safe to use from several threads.
+nothing: what was read before is served on until the process ends, and the log says why, once.  A
+valid certificate is not given up for an expired one, nor hidden by one.  Nothing is read for a name
+without a file, so that strangers cannot fill the memory.  Safe to use from several threads.
 
-Limits: one stat a hello, two where the name has no file; the directory lies on a local disk.
+Limits: one stat a hello, two where the name has no valid file; the directory lies on a local disk.
 """
 
 from __future__ import annotations
@@ -75,16 +75,22 @@ class CertificateShelf:
             return None
         with self._lock:
             own = self._slot(name, name)
-            if own is not None and own.certificate is not None:
+            if own is not None and all(self._merits(own)):
                 return own
-            return self._slot(f"*.{name.partition('.')[2]}", name) or own
+            wild = self._slot(f"*.{name.partition('.')[2]}", name)
+            known = [slot for slot in (own, wild) if slot is not None]
+            return max(known, key=self._merits, default=None)
 
     def serves(self, name: str) -> bool:
         """Tell whether browsers can be served https for `name` now."""
         slot = self.find(name)
-        if slot is None or slot.certificate is None:
-            return False
-        return not slot.certificate.has_expired(self._now())
+        return slot is not None and self._merits(slot)[1]
+
+    def _merits(self, slot: Slot) -> tuple[bool, bool, bool]:
+        """Tell what speaks for a slot: it has a certificate, a valid one, and its file is there."""
+        certificate = slot.certificate
+        is_valid = certificate is not None and not certificate.has_expired(self._now())
+        return certificate is not None, is_valid, slot.mark is not None
 
     def _slot(self, stem: str, name: str) -> Slot | None:
         """Return the slot of a file, with the file read again where it is another one by now."""

@@ -89,8 +89,8 @@ class Https:
         """Return the names that want a certificate; keep those that DNS was seen to lead here.
 
         For a name that leads elsewhere no authority would give one, so none is ordered; former
-        names are looked after as long as they lead here.
+        names are looked after as long as they lead here, if links can have been sent with them.
         """
-        names = registry.domains.tracking_names()
+        names = [name for name in registry.domains.tracking_names() if name.is_looked_after]
         self._pointing = frozenset(name.name for name in names if name.points_here)
         return [name.name for name in names if name.points_here or name.state is NameState.CURRENT]

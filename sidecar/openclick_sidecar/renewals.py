@@ -6,7 +6,9 @@ most one certificate at a time is ordered, in a thread of its own that nobody wa
 
 Promises: an order and the next time are written down before it is made, so that neither a crash nor
 a restart orders more often; what fails waits longer each time, a day at most; a fault that is not
-the name's own (the CA is down, say) pauses all orders instead, an hour at most.  A certificate that
+the name's own (the CA is down, say) pauses all orders instead, an hour at most where the CA does
+not ask for more, and so does a limit of the CA's that several names have met.  Of the names that
+are due, the one whose last attempt is longest ago comes first.  A certificate that
 we obtained is renewed at two thirds of its life; one of another origin is left alone until it has
 expired.  Without openclick.db nothing is ordered.
 """
@@ -26,7 +28,7 @@ from openclick.instants import SECOND, Instant, iso
 from openclick.logs import line
 from openclick.store import Registry, StoreFault
 from openclick.tracking_certificates import TrackingCertificate
-from openclick_sidecar.acme_client import AcmeFault
+from openclick_sidecar.acme_client import RATE_LIMITED, AcmeFault
 from openclick_sidecar.bookkeeper import Bookkeeper
 from openclick_sidecar.certificate_shelf import CertificateShelf
 from openclick_sidecar.certificates import BadCertificate, Certificate, read_certificate
@@ -41,6 +43,11 @@ WAITS_SECONDS = (300, 900, 3600, 14_400, 43_200, 86_400)
 _AFTER_SUCCESS_SECONDS = 86_400
 _FIRST_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 3600.0
+_LIMITED_NAMES = 3
+"""So many names that the CA gives no more to, one after another, have met a limit of the account.
+
+Fewer may all be below one registered domain, which has a limit of its own.
+"""
 
 
 class Obtains(Protocol):
@@ -68,6 +75,15 @@ def is_due(certificate: Certificate | None, state: TrackingCertificate, now: Ins
     if certificate is None:
         return True
     return now >= (certificate.renew_at if certificate.by_acme else certificate.not_after_at)
+
+
+def last_turn(state: TrackingCertificate, now: Instant) -> tuple[Instant, str]:
+    """Return what names that are due are ordered by: the last attempt, then the name.
+
+    An attempt in the future is of a clock that was ahead, and counts as none.
+    """
+    attempted_at = state.attempted_at or 0
+    return attempted_at if attempted_at <= now else 0, state.name
 
 
 def after_success_at(obtained: Certificate, now: Instant) -> Instant:
@@ -130,6 +146,7 @@ class Renewals:
         self._ordering = False
         self._pause_seconds = 0.0
         self._paused_until = 0.0
+        self._limited: set[str] = set()
 
     async def tick(self) -> None:
         """Look at the files, and begin an order where one is due."""
@@ -152,7 +169,7 @@ class Renewals:
         known = {each.name: each for each in registry.certificates.many_certificates()}
         now = self._now()
         may_order = self._acme is not None and self._monotonic() >= self._paused_until
-        changed, survey = [], Survey()
+        changed, due, survey = [], [], Survey()
         for name in sorted(names):
             before = known.get(name)
             seen, certificate = self._seen(before or TrackingCertificate(name))
@@ -162,9 +179,9 @@ class Renewals:
                 _tell(before, seen)
                 if seen.serves_https and not (before and before.serves_https):
                     survey.newly_served.append(name)
-            wanted = may_order and survey.due is None and self._may_order(name)
-            if wanted and is_due(certificate, seen, now):
-                survey.due = seen
+            if may_order and self._may_order(name) and is_due(certificate, seen, now):
+                due.append(seen)
+        survey.due = min(due, key=lambda each: last_turn(each, now), default=None)
         if changed:
             registry.certificates.record_seen(changed)
         if gone := known.keys() - names:
@@ -186,8 +203,8 @@ class Renewals:
 
     async def _order(self, due: TrackingCertificate) -> None:
         """Order one certificate; what becomes of it is written down and told."""
-        name, failures = due.name, due.failures + 1
-        next_at = self._now() + wait_seconds(failures) * SECOND
+        name = due.name
+        next_at = self._now() + wait_seconds(due.failures + 1) * SECOND
         try:
             await self._bookkeeper.run(
                 lambda registry: registry.certificates.record_attempt(name, self._now(), next_at)
@@ -195,14 +212,14 @@ class Renewals:
             found = await self._in_a_thread(name)
             if isinstance(found, Certificate):
                 self._pause_seconds = 0.0
+                self._limited.clear()
                 next_at = after_success_at(found, self._now())
                 await self._bookkeeper.run(
                     lambda registry: registry.certificates.record_obtained(name, next_at)
                 )
                 return
             fault = found
-            if fault.concerns_all:
-                next_at, failures = self._pause(), due.failures
+            next_at, failures = self._after(fault, due)
             log.error(
                 line(name, f"no certificate: {fault}", code=fault.code, next_attempt=iso(next_at))
             )
@@ -216,12 +233,25 @@ class Renewals:
         finally:
             self._ordering = False
 
-    def _pause(self) -> Instant:
-        """Order nothing for a while, longer each time; return until when."""
+    def _after(self, fault: AcmeFault, due: TrackingCertificate) -> tuple[Instant, int]:
+        """Return when the name may be ordered again and how many orders have failed in a row."""
+        asked = min(fault.retry_after_seconds or 0.0, WAITS_SECONDS[-1])
+        if fault.concerns_all:
+            return self._now() + int(self._pause(asked)) * SECOND, due.failures
+        if fault.code == RATE_LIMITED:
+            self._limited.add(due.name)
+            if len(self._limited) >= _LIMITED_NAMES:
+                self._pause(0.0)
+        failures = due.failures + 1
+        return self._now() + int(max(wait_seconds(failures), asked)) * SECOND, failures
+
+    def _pause(self, asked_seconds: float) -> float:
+        """Order nothing for a while, longer each time; return for how long."""
         doubled = max(_FIRST_PAUSE_SECONDS, self._pause_seconds * 2)
         self._pause_seconds = min(doubled, _LONGEST_PAUSE_SECONDS)
-        self._paused_until = self._monotonic() + self._pause_seconds
-        return self._now() + int(self._pause_seconds) * SECOND
+        pause = max(self._pause_seconds, asked_seconds)
+        self._paused_until = self._monotonic() + pause
+        return pause
 
     def _in_a_thread(self, name: str) -> Deferred[AcmeFault | Certificate]:
         """Obtain a certificate and put it in its place; return it, or what went wrong.

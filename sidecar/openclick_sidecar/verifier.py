@@ -4,6 +4,7 @@ Called by `checks`, in a thread.  A domain is verified when
 
 1. its name is a CNAME to `sidecar.public_hostname`, or has addresses of that host and no others
    (providers flatten a CNAME at the apex, and a stale address would break half of the readers);
+   beside a CNAME too, addresses that are not that host's are refused;
 2. where this sidecar speaks TLS itself, a certificate for it is in hand;
 3. a one-time challenge that is asked through that name reaches this very sidecar: over https where
    that is wanted or was reached before, else over https or http, whichever comes through.  With
@@ -11,7 +12,9 @@ Called by `checks`, in a thread.  A domain is verified when
 
 Each failure has a stable code and a sentence that says what was found and what is needed.
 Promises: a name server that does not answer proves nothing: `keeps_state` is then True and a
-verified domain stays verified.
+verified domain stays verified.  Nothing is ever fetched from an address that is not one of
+`sidecar.public_hostname`: whoever owns a tracking domain could name any, of the machine's own
+network too.
 """
 
 from __future__ import annotations
@@ -132,7 +135,7 @@ def _found_here(name: str, around: Surroundings) -> Callable[[], frozenset[str]]
     except NameNotFound:
         raise _Failed("name_not_found", f"{name} does not exist; {need}", False) from None
     if target == host:
-        return lambda: _addresses_of(name, resolver)
+        return lambda: _addresses_behind(name, host, resolver)
     found = _addresses_of(name, resolver)
     if not found and target is None:
         raise _Failed("no_record", f"{name} has no CNAME and no address; {need}", False)
@@ -140,6 +143,22 @@ def _found_here(name: str, around: Surroundings) -> Callable[[], frozenset[str]]
         points_to = target or ", ".join(sorted(found))
         raise _Failed("points_elsewhere", f"{name} points to {points_to}; {need}", False)
     return lambda: found
+
+
+def _addresses_behind(name: str, host: str, resolver: Asks) -> frozenset[str]:
+    """Return the addresses of a name that is a CNAME to `host`.  Raises CouldNotAsk, _Failed.
+
+    A name server may answer a question for addresses without the CNAME, and with any it likes.
+    """
+    found = _addresses_of(name, resolver)
+    if foreign := found - _addresses_of(host, resolver):
+        raise _Failed(
+            "foreign_address",
+            f"{name} is a CNAME to {host}, but its name server also says "
+            f"{', '.join(sorted(foreign))}, which {host} does not have; need the CNAME alone",
+            False,
+        )
+    return found
 
 
 def _addresses_of(name: str, resolver: Asks) -> frozenset[str]:

@@ -268,6 +268,23 @@ def test_the_resolver_lies(place: Place) -> None:
     )
 
 
+def test_addresses_beside_the_cname(place: Place) -> None:
+    """The owner of the name does not choose where this machine connects to."""
+    asked: list[bytes] = []
+    inside = "127.0.0.9"  # stands for a machine of the admin's own network
+    place.dns.set(NAME, "A", inside)
+    place.publish()
+
+    with server(place.installation.hit_port, answering(b"", asked), inside):
+        place.openclick("verify", DOMAIN)
+        place.wait_for("foreign_address", verified=False)
+
+    assert asked == []
+    place.dns.remove(NAME)
+    place.publish()
+    place.wait_for(None, verified=True)
+
+
 def test_no_hairpin_route(place: Place) -> None:
     """The address is not reached from here; with --verification dns the domain is verified."""
     place.dns.set(PUBLIC_HOSTNAME, "A", "127.0.0.3")

@@ -84,7 +84,7 @@ def test_a_certificate_that_holds_and_one_nobody_trusts(ward: SecureWard) -> Non
 
 def test_a_certificate_that_expires_soon_and_then_has(ward: SecureWard) -> None:
     """In the files that the sidecar has read, and in what it shows."""
-    ward.ca.put(ward.installation.certificates, TRACKING_DOMAIN, days=5, starts_in_days=-1)
+    ward.ca.put(ward.installation.certificates, TRACKING_DOMAIN, starts_in_days=-80)
     wait_until(lambda: ward.examine().warnings("certificates"), 60, "the new certificate")
     soon = ward.examine()
     ward.installation.sidecar.close()  # type: ignore[union-attr]
@@ -93,7 +93,7 @@ def test_a_certificate_that_expires_soon_and_then_has(ward: SecureWard) -> None:
     ward.wait_for("certificate", "expired")
     expired = ward.examine()
 
-    assert "its certificate expires in 3 days" in soon.warnings("certificates")[0]
+    assert "its certificate expires in 9 days" in soon.warnings("certificates")[0]
     assert "its certificate expires at" in soon.warnings("self-fetch")[0]
     assert "its certificate has expired at" in expired.faults("certificates")[0]
     assert expired.faults("self-fetch")

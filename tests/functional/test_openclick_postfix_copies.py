@@ -3,7 +3,9 @@
 Real postconf on a directory with Debian's stock files; no Postfix runs.
 """
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,59 @@ def test_a_further_file_is_removed_again(directory: Path) -> None:
     plan = Plan(changes=[GOOD], files={"openclick_split": "example.com FILTER x:y\n"})
     postfix_copies.apply(directory, plan, postfix_copies.preview(directory, plan))
     assert (directory / "openclick_split").exists()
+
+    postfix_copies.undo(directory)
+
+    assert contents(directory) == before
+
+
+def killed_in(function: str, directory: Path, plan: Plan) -> None:
+    """Apply a plan in a process that is killed when it comes to a function."""
+    expected = postfix_copies.preview(directory, plan)
+    child = os.fork()
+    if not child:
+        setattr(postfix_copies, function, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        try:
+            postfix_copies.apply(directory, plan, expected)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert signal.SIGKILL == os.waitstatus_to_exitcode(status) * -1
+
+
+@pytest.mark.parametrize("function", ["_copy", "_note", "_carry_out"])
+def test_a_killed_apply_stands_in_nobodys_way(directory: Path, function: str) -> None:
+    """Before, within and after the copy: the next one does it, and undo leads all the way back."""
+    before = contents(directory)
+    plan = Plan(changes=[GOOD])
+    killed_in(function, directory, plan)
+
+    postfix_copies.apply(directory, plan, postfix_copies.preview(directory, plan))
+    applied = (directory / "main.cf").read_bytes()
+    while (directory / postfix_copies.FOLDER).exists():
+        postfix_copies.undo(directory)
+
+    assert b"openclick/milter.sock" in applied
+    assert contents(directory) == before
+
+
+def test_a_copy_without_a_manifest(directory: Path) -> None:
+    """As an older OpenClick left one when it was killed: it is made anew."""
+    plan = Plan(changes=[GOOD])
+    rest = directory / postfix_copies.FOLDER / "1"
+    rest.mkdir(parents=True)
+    (rest / "main.cf").write_text("half", "utf-8")
+
+    folder = postfix_copies.apply(directory, plan, postfix_copies.preview(directory, plan))
+
+    assert folder == rest
+    assert (rest / "main.cf").read_text("utf-8") != "half"
+
+
+def test_a_kill_before_anything_was_changed_is_undone(directory: Path) -> None:
+    """Without --force: there is nothing that could be lost."""
+    before = contents(directory)
+    killed_in("_carry_out", directory, Plan(changes=[GOOD]))
 
     postfix_copies.undo(directory)
 

@@ -63,6 +63,16 @@ def test_alias_itself_can_be_asked_for(dns_server: DnsServer) -> None:
     assert _ask(dns_server, "a.example", "CNAME") == ["b.example."]
 
 
+def test_addresses_beside_an_alias(dns_server: DnsServer) -> None:
+    """A server that lies: each type with what was set for it."""
+    dns_server.set("a.example", "CNAME", "b.example")
+    dns_server.set("b.example", "A", "127.0.0.1")
+    dns_server.set("a.example", "A", "127.0.0.9")
+
+    assert _ask(dns_server, "a.example", "CNAME") == ["b.example."]
+    assert _ask(dns_server, "a.example", "A") == ["127.0.0.9"]
+
+
 @pytest.mark.parametrize("name", ["missing.example", "alias.example"])
 def test_missing_name_and_alias_to_one_are_nxdomain(dns_server: DnsServer, name: str) -> None:
     """Also at the end of a chain."""

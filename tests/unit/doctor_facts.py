@@ -14,7 +14,7 @@ from openclick.instants import SECOND
 from openclick.settings import Config
 from openclick.store import FileReport, Heartbeat, WebhookState
 from openclick.tracking_certificates import TrackingCertificate
-from openclick.webhooks import Backlog
+from openclick.webhooks import Backlog, Delivery
 from openclick_admin.doctor.facts import (
     Answer,
     ClockFacts,
@@ -132,11 +132,23 @@ def a_sidecar(**fields: Any) -> SidecarFacts:
     return replace(SidecarFacts(ports, version="0.1.0"), **fields)
 
 
-def a_webhook_state(abandoned: int = 0, waiting_since: int | None = None, **fields: Any) -> Any:
-    """Return a webhook that does well."""
+def a_webhook_state(
+    abandoned: int = 0,
+    waiting_since: int | None = None,
+    oldest: Delivery | None = None,
+    due_at: int | None = None,
+    **fields: Any,
+) -> Any:
+    """Return a webhook that does well; what waits is in no delivery where `oldest` is not given.
+
+    `due_at` is when the first of several pending deliveries is due, `oldest` where not given.
+    """
     webhook = a_webhook(**fields)
-    waiting = Backlog(webhook.webhook_id, webhook.status, 0, waiting_since)
-    return WebhookState(webhook, waiting, abandoned)
+    waiting = Backlog(webhook.webhook_id, webhook.status, 0 if oldest is None else 1, waiting_since)
+    if oldest is None:
+        return WebhookState(webhook, waiting, abandoned, unread_at=waiting_since)
+    due_at = oldest.next_attempt_at if due_at is None else due_at
+    return WebhookState(webhook, waiting, abandoned, oldest, due_at)
 
 
 def healthy(*lines: str, **parts: Any) -> Facts:

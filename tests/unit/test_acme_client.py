@@ -8,7 +8,7 @@ import pytest
 
 from openclick.instants import SECOND, now
 from openclick.tls_settings import AcmeSettings
-from openclick_sidecar.acme_client import AcmeClient, AcmeFault, _refused
+from openclick_sidecar.acme_client import AcmeClient, AcmeFault, Exchange, _refused
 from openclick_sidecar.challenges import Challenges
 
 NAME = "track.kontor.example"
@@ -93,14 +93,41 @@ def test_an_external_account_without_its_key(tmp_path: Path) -> None:
     [
         ("badNonce", "acme_unreachable", True),
         ("serverInternal", "acme_unreachable", True),
-        ("rateLimited", "acme_rate_limited", True),
+        ("rateLimited", "acme_rate_limited", False),
         ("rejectedIdentifier", "acme_refused", False),
     ],
 )
 def test_whose_fault_a_refusal_is(kind: str, code: str, *, concerns_all: bool) -> None:
-    """A nonce refused twice, or a CA's own trouble, is not held against the name."""
-    problem = SimpleNamespace(detail="no", typ=f"urn:ietf:params:acme:error:{kind}")
-
-    fault = _refused(problem)
+    """A nonce refused twice, or a CA's own trouble, is not held against the name; its limit is."""
+    fault = refused(kind, Exchange(status=429, has_account=True))
 
     assert (code, concerns_all) == (fault.code, fault.concerns_all)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [Exchange(status=429, has_account=False), Exchange(status=503, has_account=True)],
+    ids=["no account", "service busy"],
+)
+def test_a_limit_that_is_no_names_own(exchange: Exchange) -> None:
+    """A CA that gives no account, or sheds load, has said nothing of a name yet."""
+    assert refused("rateLimited", exchange).concerns_all
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"), [("7200", 7200.0), ("", None), ("Fri, 27 Nov 2026 09:00:00 GMT", 7200.0)]
+)
+def test_what_a_ca_asks_to_wait(field: str, seconds: float | None) -> None:
+    """RFC 8555, 6.6: a limit comes with Retry-After."""
+    exchange = Exchange(has_account=True)
+    headers = {"Retry-After": field} if field else {}
+
+    exchange.hear(SimpleNamespace(status_code=429, headers=headers))
+
+    assert seconds == refused("rateLimited", exchange).retry_after_seconds
+
+
+def refused(kind: str, exchange: Exchange) -> AcmeFault:
+    """Return the fault that a problem of this kind is, two hours before nine."""
+    problem = SimpleNamespace(detail="no", typ=f"urn:ietf:params:acme:error:{kind}")
+    return _refused(problem, exchange, DATE_AT)

@@ -235,6 +235,40 @@ def test_a_bad_file_beside_a_wildcard(shelf: Shelf, ca: Authority, tmp_path: Pat
     assert shelf.serves(NAME)
 
 
+def test_an_expired_file_beside_a_wildcard(shelf: Shelf, ca: Authority, tmp_path: Path) -> None:
+    """Hides no valid one; the name's own is served again once it is valid."""
+    replace(tmp_path / "*.kontor.example.pem", ca.issue("*.kontor.example").bundle)
+    ca.put(tmp_path, NAME, starts_in_days=-100, days=90)
+
+    expired = served(shelf), shelf.serves(NAME)
+    ca.put(tmp_path, NAME)
+
+    wild = served(shelf, "links.kontor.example")
+    assert (wild, True) == expired
+    assert served(shelf) not in (wild, None)
+
+
+def test_both_have_expired(shelf: Shelf, ca: Authority, tmp_path: Path) -> None:
+    """Then the name's own is served."""
+    expired = ca.issue("*.kontor.example", starts_in_days=-100, days=90)
+    replace(tmp_path / "*.kontor.example.pem", expired.bundle)
+    ca.put(tmp_path, NAME, starts_in_days=-100, days=90)
+
+    assert served(shelf) != served(shelf, "links.kontor.example")
+    assert not shelf.serves(NAME)
+
+
+def test_a_file_that_goes_beside_a_wildcard(shelf: Shelf, ca: Authority, tmp_path: Path) -> None:
+    """The wildcard's file is there, and so it is what is meant."""
+    replace(tmp_path / "*.kontor.example.pem", ca.issue("*.kontor.example").bundle)
+    ca.put(tmp_path, NAME)
+    before = served(shelf)
+
+    (tmp_path / f"{NAME}.pem").unlink()
+
+    assert before != served(shelf) == served(shelf, "links.kontor.example")
+
+
 @pytest.mark.parametrize(
     "name",
     [

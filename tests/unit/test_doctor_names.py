@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from openclick.domains import VerificationFailure, VerificationMode
 from openclick_admin.doctor import judge_names
 from openclick_admin.doctor.facts import Answer, DomainFacts, Facts, Fetch
@@ -13,6 +15,7 @@ from unit.doctor_facts import (
     a_certificate,
     a_known_domain,
     a_names,
+    a_sidecar,
     bad,
     healthy,
     one,
@@ -104,7 +107,9 @@ class TestDns:
 
     def test_the_host_has_a_private_address(self) -> None:
         """Which readers on the internet cannot reach."""
-        facts = healthy(names=a_names(host_addresses=frozenset({"10.0.0.5"})))
+        private = frozenset({"10.0.0.5"})
+        known = a_known_domain(addresses=private)
+        facts = healthy(names=a_names(known, host_addresses=private))
 
         assert "10.0.0.5: not an address on the internet" in one(judge_names.dns, facts)
 
@@ -138,6 +143,29 @@ class TestDns:
 
         assert found.startswith(f"warning {TRACKING_DOMAIN}: no name server answered: time-out")
 
+    def test_a_domain_that_is_not_tracked(self) -> None:
+        """Healthy but unusual: both defaults are off, and nobody has published a record."""
+        off = a_domain(opens_enabled=False, clicks_enabled=False, verified_at=None)
+        facts = with_domain(domain=off, exists=False, cname=None, addresses=frozenset())
+
+        assert bad(judge_names.dns, facts) == []
+
+    def test_a_domain_that_is_tracked_no_more(self) -> None:
+        """It is verified, so links were sent that lead nowhere now."""
+        off = a_domain(opens_enabled=False, clicks_enabled=False)
+
+        found = one(judge_names.dns, with_domain(domain=off, exists=False))
+
+        assert found.startswith(f"fault {TRACKING_DOMAIN}: does not exist")
+
+    def test_addresses_beside_the_cname(self) -> None:
+        """As the verifier finds it."""
+        facts = with_domain(addresses=frozenset({ADDRESS, "198.51.100.1"}))
+
+        found = one(judge_names.dns, facts)
+
+        assert f"is a CNAME to {HOST}, but its name server also says 198.51.100.1:" in found
+
 
 class TestSelfFetch:
     """Whether a link would lead to this sidecar."""
@@ -153,6 +181,18 @@ class TestSelfFetch:
         facts = with_fetch(answer=Answer.NOTHING, detail="Connection refused")
 
         assert one(judge_names.self_fetch, facts).startswith(f"fault {HTTPS}: no answer")
+
+    def test_one_address_family_has_no_route(self) -> None:
+        """Healthy but unusual: a machine without IPv6 of its own, whose other address answers."""
+        fetches = (
+            Fetch("https", f"{ADDRESS}:443", Answer.OURS),
+            Fetch("https", "[2001:db8::1]:443", Answer.NOTHING, "Network is unreachable"),
+        )
+
+        found = one(judge_names.self_fetch, with_domain(fetches=fetches))
+
+        assert found.startswith(f"warning https://{TRACKING_DOMAIN} at [2001:db8::1]:443:")
+        assert "Network is unreachable; another address of the name answers" in found
 
     def test_nothing_answers_where_that_was_said_to_be_so(self) -> None:
         """verification = "dns" means that this machine has no way to itself."""
@@ -177,6 +217,12 @@ class TestSelfFetch:
 
         assert "its certificate expires at 2025-11-28" in one(judge_names.self_fetch, facts)
 
+    def test_a_short_certificate_is_shown(self) -> None:
+        """Healthy but unusual: one of six days, four of which are over."""
+        facts = with_fetch(not_before_at=NOW - 4 * DAY, not_after_at=NOW + 2 * DAY)
+
+        assert bad(judge_names.self_fetch, facts) == []
+
 
 class TestCertificates:
     """The sidecar's own."""
@@ -194,6 +240,25 @@ class TestCertificates:
         facts = healthy(names=a_names(certificates=(late,)))
 
         assert "expires in 6 days" in one(judge_names.certificates, facts)
+
+    @pytest.mark.parametrize(
+        ("life_days", "left_days", "warns"),
+        [
+            *((90, 31, False), (90, 14.5, False), (90, 13, True)),
+            *((6, 5, False), (6, 1.5, False), (6, 0.9, True)),
+            *((365, 15, False), (365, 13, True)),
+        ],
+    )
+    def test_what_is_soon(self, life_days: float, left_days: float, *, warns: bool) -> None:
+        """Healthy but unusual: a certificate of six days, which is renewed after four."""
+        end = NOW + int(left_days * DAY)
+        found = a_certificate(
+            by_acme=True, not_before_at=end - int(life_days * DAY), not_after_at=end
+        )
+
+        assert warns == bool(
+            bad(judge_names.certificates, healthy(names=a_names(certificates=(found,))))
+        )
 
     def test_a_file_that_cannot_be_used(self) -> None:
         """What was read before may still be served."""
@@ -220,6 +285,28 @@ class TestCertificates:
         facts = healthy('tls_listen = ["0.0.0.0:443"]', names=a_names(certificates=(missing,)))
 
         assert "has no certificate" in one(judge_names.certificates, facts)
+
+    @pytest.mark.parametrize(
+        ("setting", "entrances", "warns"),
+        [
+            *(("[]", ("tls",), True), ("[]", ("hits",), False), ("[]", (), False)),
+            *(('["0.0.0.0:443"]', ("hits",), False), ('["0.0.0.0:443"]', (), True)),
+        ],
+    )
+    def test_who_speaks_tls(self, setting: str, entrances: tuple[str, ...], *, warns: bool) -> None:
+        """The sidecar says where it listens, sockets of systemd's included; settings are next."""
+        missing = a_certificate(not_after_at=None)
+        labels = 'address="[::]:1",entrance="{}",source="systemd"'
+        samples = {
+            f"openclick_sidecar_listening{{{labels.format(each)}}}": 1.0 for each in entrances
+        }
+        facts = healthy(
+            f"tls_listen = {setting}",
+            names=a_names(certificates=(missing,)),
+            sidecar=a_sidecar(samples=samples),
+        )
+
+        assert warns == bool(bad(judge_names.certificates, facts))
 
     def test_terms_that_are_not_agreed_to(self) -> None:
         """Then ACME is off, whatever else is set."""

@@ -9,13 +9,21 @@ from openclick.instants import SECOND
 from openclick.keys import rotate_keys
 from openclick.settings import Config, KeySettings
 from openclick.store import FileReport, open_store
-from openclick.webhooks import WebhookStatus
+from openclick.webhooks import Delivery, DeliveryState, WebhookStatus
 from openclick_admin.doctor import judge_store, judge_traffic
 from openclick_admin.doctor.facts import Facts, KeyFacts, TrafficFacts
 from openclick_admin.doctor.gather_store import look_at_keys
 from unit.doctor_facts import NOW, a_store, a_webhook_state, bad, healthy, one
 
 PROXY = "10.0.0.1"
+HOUR = 3600 * SECOND
+
+
+def a_delivery(**fields: object) -> Delivery:
+    """Return a delivery that failed five times and is due in three hours."""
+    state = DeliveryState.PENDING
+    found = Delivery(1, "wh_1", "b1", state, 5, NOW + 3 * HOUR, NOW - 2 * HOUR, 5)
+    return replace(found, **fields)  # type: ignore[arg-type]
 
 
 def with_report(**fields: object) -> Facts:
@@ -265,6 +273,38 @@ class TestWebhooks:
         assert "its oldest event waits since" in one(
             judge_traffic.webhooks, healthy(webhooks=(state,))
         )
+
+    def test_one_delivery_waits_for_its_next_attempt(self) -> None:
+        """Healthy but unusual: the list has waits of 2 to 12 hours, and others get through."""
+        state = a_webhook_state(waiting_since=NOW - 2 * HOUR, oldest=a_delivery())
+
+        found = one(judge_traffic.webhooks, healthy(webhooks=(state,)))
+
+        assert found == (
+            "warning wh_1 https://hooks.kontor.example/in: 5 attempts of delivery b1 failed, the "
+            "next comes at 2025-11-24T01:40:00.123Z; others get through -> openclick webhook "
+            "deliveries wh_1"
+        )
+
+    @pytest.mark.parametrize(("oldest_due", "due"), [(3, -2), (-2, -2)])
+    def test_a_delivery_that_is_due_is_not_posted(self, oldest_due: int, due: int) -> None:
+        """Beside one that waits for its time, or that one itself."""
+        oldest = a_delivery(next_attempt_at=NOW + oldest_due * HOUR)
+        state = a_webhook_state(
+            waiting_since=NOW - 9 * HOUR, oldest=oldest, due_at=NOW + due * HOUR
+        )
+
+        found = one(judge_traffic.webhooks, healthy(webhooks=(state,)))
+
+        assert found.startswith("fault wh_1")
+        assert "does the sidecar run?" in found
+
+    def test_old_events_are_sent_again(self) -> None:
+        """Healthy but unusual: a replay, whose deliveries are due now."""
+        oldest = a_delivery(attempts=0, next_attempt_at=NOW - 5 * SECOND)
+        state = a_webhook_state(waiting_since=NOW - 900 * HOUR, oldest=oldest)
+
+        assert bad(judge_traffic.webhooks, healthy(webhooks=(state,))) == []
 
     def test_deliveries_were_given_up(self) -> None:
         """They can be sent again."""

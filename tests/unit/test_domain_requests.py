@@ -17,7 +17,7 @@ from openclick.domain_requests import (
 )
 from openclick.domains import NameState, Scheme, VerificationMode
 from openclick.store import open_store
-from openclick.store.domains import DomainBook
+from openclick.store.domains import MOST_NEW_NAMES, DomainBook
 from unit.samples import DOMAIN, NOW
 
 BOTH = DomainChanges(opens_enabled=True, clicks_enabled=True, subdomain="track")
@@ -149,3 +149,20 @@ def test_not_there(book: DomainBook, which: str) -> None:
     assert expected == refused(lambda: find_domain(book, which))
     assert expected == refused(lambda: update_domain(book, which, BOTH, NOW))
     assert expected == refused(lambda: remove_domain(book, which))
+
+
+def test_too_many_subdomains(book: DomainBook) -> None:
+    """Refused like any other that cannot be had: with what was found and what is needed."""
+    create_domain(book, DOMAIN, BOTH, NOW)
+    for number in range(1, MOST_NEW_NAMES):
+        update_domain(book, DOMAIN, DomainChanges(subdomain=f"s{number}"), NOW)
+
+    code, message = refused(
+        lambda: update_domain(book, DOMAIN, DomainChanges(subdomain="next"), NOW)
+    )
+
+    assert "invalid_subdomain" == code
+    assert message == (
+        f"{DOMAIN} was given 20 tracking domains in the last 7 days, as many as there may be; "
+        "need one that it had before, or patience"
+    )

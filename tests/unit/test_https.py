@@ -87,6 +87,28 @@ async def test_what_a_proxy_may_order(tmp_path: Path, bookkeeper: Bookkeeper) ->
     ]
 
 
+@pytest.mark.parametrize("was_verified", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_former_name(tmp_path: Path, bookkeeper: Bookkeeper, *, was_verified: bool) -> None:
+    """Has certificates as long as it leads here, where links can have been sent with it."""
+    parts = https(tmp_path)
+    await bookkeeper.run(lambda registry: registry.domains.add(a_domain()))
+    if was_verified:
+        await bookkeeper.run(lambda registry: registry.domains.record_verified(DOMAIN, NOW))
+    await bookkeeper.run(
+        lambda registry: registry.domains.update(a_domain(subdomain="go"), NOW + 1)
+    )
+    await bookkeeper.run(
+        lambda registry: registry.domains.record_names([(TRACKING_DOMAIN, True)], NOW + 2)
+    )
+
+    await parts.renewals(bookkeeper, reactor).tick()
+
+    known = await bookkeeper.run(lambda registry: registry.certificates.many_certificates())
+    assert was_verified == (TRACKING_DOMAIN in [each.name for each in known])
+    assert was_verified == parts.may_have_certificate(TRACKING_DOMAIN)
+
+
 def test_acme_without_a_listener(tmp_path: Path) -> None:
     """What is obtained is to be served."""
     acme = AcmeSettings(directory_url="https://ca.example/dir")

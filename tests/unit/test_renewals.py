@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ NAME, OTHER = "track.kontor.example", "links.andere.example"
 DAY = 86_400 * SECOND
 DOWN = AcmeFault("acme_unreachable", "https://ca.example/dir: refused", concerns_all=True)
 REFUSED = AcmeFault("acme_validation_failed", "the CA could not see that the name is ours")
+LIMITED = AcmeFault("acme_rate_limited", "the CA says: too many certificates for kontor.example")
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +47,14 @@ class Orders:
         self.faults: list[AcmeFault | None] = []
         self.content: bytes | None = None
         self.asked: list[str] = []
+        self.refused_for: dict[str, AcmeFault] = {}
         self.on_ask: Callable[[], object] = lambda: None
 
     def obtain(self, name: str) -> bytes:
         """Give a certificate, or the next fault."""
         self.asked.append(name)
         self.on_ask()
-        fault = self.faults.pop(0) if self.faults else None
+        fault = self.faults.pop(0) if self.faults else self.refused_for.get(name)
         if fault is not None:
             raise fault
         issued = self._ca.issue(name)
@@ -237,6 +240,99 @@ async def test_a_ca_that_is_down_pauses_all(world: World) -> None:
 
     assert [60, 120, 240, 480, 960, 1920, 3600, 3600] == pauses[:8]
     assert [0, 0] == [(await world.known(name)).failures for name in world.names]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_is_given_no_more_starves_no_other(world: World) -> None:
+    """A limit on one name is its own failure, whatever place it has in the alphabet."""
+    world.names = ["aaa.limited.example", NAME]
+    world.orders.refused_for = {"aaa.limited.example": LIMITED}
+
+    for _ in range(3):
+        await world.tick()
+
+    assert ["aaa.limited.example", NAME] == world.orders.asked
+    assert (await world.known()).serves_https
+    assert 1 == (await world.known("aaa.limited.example")).failures
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"), [(None, 300), (60.0, 300), (7200.0, 7200), (9e9, 86_400)]
+)
+@pytest_twisted.ensureDeferred
+async def test_retry_after_is_heeded(world: World, asked: float | None, waits: int) -> None:
+    """Over the name's own wait, and for a day at most: longer than that, a clock seems wrong."""
+    world.orders.faults = [replace_fields(LIMITED, retry_after_seconds=asked)]
+
+    await world.tick()
+
+    known = await world.known()
+    assert waits == round(((known.next_attempt_at or 0) - world.now()) / SECOND)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ca_that_asks_for_a_longer_pause(world: World) -> None:
+    """Gets it: whoever is busy says for how long."""
+    world.orders.faults = [replace_fields(DOWN, retry_after_seconds=7200.0)]
+    await world.tick()
+
+    world.wait(7100)
+    await world.tick()
+    early = len(world.orders.asked)
+    world.wait(200)
+    await world.tick()
+
+    assert (1, 2) == (early, len(world.orders.asked))
+
+
+@pytest_twisted.ensureDeferred
+async def test_three_names_that_are_limited_pause_all(world: World) -> None:
+    """Then it is the account's limit; each name keeps its own wait, and a success ends it."""
+    limited = [f"{letter}.limited.example" for letter in "abc"]
+    world.names = [*limited, NAME]
+    world.orders.refused_for = dict.fromkeys(limited, LIMITED)
+    for _ in range(6):
+        await world.tick()
+    during = list(world.orders.asked)
+
+    world.wait(61)
+    await world.tick()
+
+    assert limited == during
+    assert [*limited, NAME] == world.orders.asked
+    assert [1, 1, 1] == [(await world.known(name)).failures for name in limited]
+    assert (set(), 0.0) == (world.renewals._limited, world.renewals._pause_seconds)
+
+
+@pytest_twisted.ensureDeferred
+async def test_whoever_has_waited_longest_is_ordered_next(world: World) -> None:
+    """Not whoever comes first in the alphabet: a CA that is down long makes all names due."""
+    world.names = [OTHER, NAME]
+    world.orders.faults = [DOWN] * 4
+
+    for _ in range(4):
+        await world.tick()
+        world.wait(3700)
+
+    assert [OTHER, NAME, OTHER, NAME] == world.orders.asked
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_attempt_in_the_future_is_none(world: World) -> None:
+    """A clock that was ahead puts no name behind all others for months."""
+    world.names = [OTHER, NAME]
+    await world.renewals.tick()
+    await world.tick()
+    ahead = world.now() + 400 * DAY
+    await world.bookkeeper.run(lambda r: r.certificates.record_attempt(OTHER, ahead, 0))
+    await world.bookkeeper.run(lambda r: r.certificates.record_attempt(NAME, world.now(), 0))
+    world.file(OTHER).unlink(missing_ok=True)
+    world.renewals = world.fresh()
+    world.orders.asked.clear()
+
+    await world.tick()
+
+    assert [OTHER] == world.orders.asked
 
 
 @pytest_twisted.ensureDeferred

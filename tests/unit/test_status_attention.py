@@ -88,7 +88,7 @@ WARNINGS = {
         "track.kontor.example",
     ),
     "a certificate that expires soon": (
-        with_certificate(not_after_at=NOW + 13 * DAY),
+        with_certificate(not_before_at=NOW - 77 * DAY, not_after_at=NOW + 13 * DAY),
         "track.kontor.example",
     ),
     "orders that fail": (
@@ -142,3 +142,11 @@ def test_what_was_found_is_told() -> None:
         "Not verified, so nothing is tracked: track.kontor.example has no CNAME record.",
         "4 deliveries were given up: openclick webhook deliveries wh_1 --state abandoned.",
     ]
+
+
+def test_a_certificate_of_six_days() -> None:
+    """Needs nobody until its renewal, after four of them, is late."""
+    ends_at = NOW + 3 * DAY // 2
+    overview = with_certificate(not_before_at=ends_at - 6 * DAY, not_after_at=ends_at)
+
+    assert found(overview) == []

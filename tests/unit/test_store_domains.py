@@ -14,9 +14,13 @@ from openclick.domains import (
     VerificationFailure,
     VerificationMode,
 )
+from openclick.instants import SECOND
 from openclick.store import Registry, RegistryReader, Store, open_store
+from openclick.store.domains import MOST_NAMES, MOST_NEW_NAMES, TooManyNames
+from unit.old_store import older_registry
 from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 
+DAY = 86_400 * SECOND
 NEW = a_domain(verified_at=None)
 FAILURE = VerificationFailure("no_record", "track.kontor.example has no CNAME and no address")
 
@@ -203,7 +207,7 @@ def test_a_check_that_another_subdomain_has_overtaken(registry: Registry) -> Non
 
 
 def test_names_outlive_subdomain_and_domain(registry: Registry, reader: RegistryReader) -> None:
-    """Links that were sent with a name are to go on working, so it is never forgotten."""
+    """Links that were sent with a name are to go on working, so it is not forgotten with them."""
     registry.domains.add(NEW)
     other = replace(NEW, domain_id="2", name="other.example")
     registry.domains.add(other)
@@ -252,6 +256,98 @@ def test_where_names_point(registry: Registry) -> None:
     assert [
         TrackingName(TRACKING_DOMAIN, DOMAIN, NameState.CURRENT, NOW, False, NOW + 2, NOW + 1)
     ] == registry.domains.tracking_names()
+
+
+def names_of(registry: Registry) -> list[str]:
+    """Return the first labels of the names that are kept."""
+    return [name.name.partition(".")[0] for name in registry.domains.tracking_names()]
+
+
+def test_when_a_name_was_first_verified(registry: Registry) -> None:
+    """Kept, whatever later checks find: links may have been sent with it."""
+    registry.domains.add(NEW)
+    registry.domains.record_verified(DOMAIN, NOW + 1)
+    registry.domains.record_failure(DOMAIN, NOW + 2, FAILURE, keep_state=False)
+    registry.domains.record_verified(DOMAIN, NOW + 3)
+
+    (name,) = registry.domains.tracking_names()
+
+    assert NOW + 1 == name.verified_at
+
+
+def test_a_name_that_no_link_was_sent_with(registry: Registry) -> None:
+    """Is forgotten after a week, when the next one comes; a verified and the current one stay."""
+    registry.domains.add(NEW)
+    registry.domains.record_verified(DOMAIN, NOW)
+    registry.domains.update(replace(NEW, subdomain="typo"), NOW)
+    registry.domains.update(replace(NEW, subdomain="go"), NOW + DAY)
+    within = names_of(registry)
+
+    registry.domains.update(replace(NEW, subdomain="new"), NOW + 7 * DAY)
+
+    assert ["go", "track", "typo"] == within
+    assert ["go", "new", "track"] == names_of(registry)
+
+
+def test_names_are_bounded_a_week(registry: Registry) -> None:
+    """Whoever changes the subdomain in a loop does not use up what a CA allows."""
+    registry.domains.add(replace(NEW, subdomain="s0"))
+    for number in range(1, MOST_NEW_NAMES):
+        registry.domains.update(replace(NEW, subdomain=f"s{number}"), NOW + number)
+
+    with pytest.raises(TooManyNames, match="20 tracking domains in the last 7 days"):
+        registry.domains.update(replace(NEW, subdomain="next"), NOW + DAY)
+    last = registry.domains.maybe_domain(DOMAIN)
+    registry.domains.update(replace(NEW, subdomain="s0"), NOW + DAY)
+    registry.domains.update(replace(NEW, subdomain="next"), NOW + 8 * DAY)
+
+    assert last is not None
+    assert "s19" == last.subdomain
+    assert ["next"] == names_of(registry)
+
+
+def test_removing_a_domain_makes_no_room(registry: Registry) -> None:
+    """The bound is of the name that mail is sent from, not of one entry."""
+    for number in range(MOST_NEW_NAMES):
+        registry.domains.add(replace(NEW, subdomain=f"s{number}"))
+        registry.domains.remove(NEW.domain_id)
+
+    with pytest.raises(TooManyNames):
+        registry.domains.add(replace(NEW, subdomain="next"))
+
+    assert [] == registry.domains.many_domains()
+
+
+def test_names_are_bounded_in_all(registry: Registry) -> None:
+    """Each was verified once and is renewed for ever, so that there is an end to them."""
+    registry.domains.add(replace(NEW, subdomain="s0"))
+    for number in range(1, MOST_NAMES):
+        registry.domains.record_verified(DOMAIN, NOW)
+        registry.domains.update(replace(NEW, subdomain=f"s{number}"), NOW + number * DAY)
+
+    with pytest.raises(TooManyNames, match="100 tracking domains"):
+        registry.domains.update(replace(NEW, subdomain="next"), NOW + MOST_NAMES * DAY)
+
+
+def test_names_of_before(tmp_path: Path) -> None:
+    """Where an older OpenClick has seen a name lead here, links may have been sent with it."""
+    with older_registry(tmp_path, 7) as connection:
+        connection.execute(
+            "INSERT INTO domains (domain_id, name, opens_enabled, clicks_enabled, subdomain, "
+            "created_at, verified_at) VALUES ('1', 'kontor.example', 1, 1, 'track', 1, 5)"
+        )
+        connection.executemany(
+            "INSERT INTO tracking_names (name, sending_domain, added_at, pointed_here_at) "
+            "VALUES (?, 'kontor.example', 1, ?)",
+            [(TRACKING_DOMAIN, None), ("go.kontor.example", 7), ("typo.kontor.example", None)],
+        )
+
+    with closing(open_store(f"sqlite:{tmp_path}").registry(owner=True)) as registry:
+        names = registry.domains.tracking_names()
+
+    assert {"go": 7, "track": 5, "typo": None} == {
+        name.name.partition(".")[0]: name.verified_at for name in names
+    }
 
 
 def test_a_domain_without_tracking_domain(registry: Registry) -> None:

@@ -26,4 +26,21 @@ def test_each_webhook_with_what_waits_and_what_was_given_up(tmp_path: Path) -> N
         0,
     )
     assert first.backlog.oldest_event_at == NOW + 1
+    assert first.oldest is not None
+    assert (first.oldest.batch_id, first.oldest.attempts) == ("b" * 32, 0)
+    assert (first.due_at, first.unread_at) == (NOW, None)
+    assert (second.oldest, second.due_at, second.unread_at) == (None, None, None)
     assert (second.webhook.status_reason, second.abandoned) == ("by hand", 1)
+
+
+def test_events_that_are_in_no_delivery_yet(tmp_path: Path) -> None:
+    """As where no sidecar runs: since when the first of them waits."""
+    store = open_store(f"sqlite:{tmp_path}")
+    with closing(store.registry(owner=True)) as registry:
+        registry.webhooks.add(a_webhook(created_at=NOW))
+        log_events(registry, range(1, 4))
+
+        with closing(store.symptoms()) as symptoms:
+            (state,) = symptoms.webhooks()
+
+    assert (None, None, NOW + 1) == (state.oldest, state.due_at, state.unread_at)

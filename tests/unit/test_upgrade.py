@@ -42,6 +42,16 @@ def an_old_store(directory: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("schema", ["openclick", "messages", "hits"])
+def test_migrations_are_numbered_one_by_one(schema: str) -> None:
+    """Two of one number, from two branches, would hide one another."""
+    folder = Path(upgrade.__file__).parent / "store" / "schema" / schema
+
+    numbers = sorted(int(path.name[:4]) for path in folder.glob("*.sql"))
+
+    assert list(range(1, len(numbers) + 1)) == numbers
+
+
 def test_an_older_file_is_brought_to_the_newest_schema(
     config_path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,10 @@ REFUSED = VerificationFailure("wrong_answer", "gives status 404")
 
 @dataclass
 class Zone:
-    """The answers of a name server; a name that is nowhere does not exist."""
+    """The answers of a name server; a name that is nowhere does not exist.
+
+    Like a name server that lies, it may give a name with a CNAME addresses of its own.
+    """
 
     cnames: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, set[str]] = field(default_factory=dict)
@@ -31,7 +34,7 @@ class Zone:
 
     def addresses(self, name: str) -> frozenset[str]:
         self._check(name)
-        if name in self.cnames:
+        if name in self.cnames and name not in self.hosts:
             return self.addresses(self.cnames[name])
         return frozenset(self.hosts[name])
 
@@ -177,6 +180,34 @@ def test_public_hostname_is_needed() -> None:
         "could know; need the name that tracking domains point to",
         None,
     )
+
+
+@pytest.mark.parametrize("mode", list(VerificationMode))
+@pytest.mark.parametrize("beside", [set(), {"192.0.2.1"}])
+def test_addresses_beside_the_cname(mode: VerificationMode, beside: set[str]) -> None:
+    """Whoever owns the name cannot make this machine connect to where it likes."""
+    web = Web()
+    zone = Zone({NAME: HOST}, {**OURS, NAME: {"169.254.169.254", "10.0.0.5", *beside}})
+
+    found = verify(a_domain(verification=mode), around(zone, web))
+
+    assert found == failed(
+        "foreign_address",
+        f"{NAME} is a CNAME to {HOST}, but its name server also says 10.0.0.5, 169.254.169.254, "
+        f"which {HOST} does not have; need the CNAME alone",
+    )
+    assert web.asked == []
+
+
+def test_the_host_is_not_answered_for() -> None:
+    """Then it is not known which addresses are ours: nothing is fetched, and nothing proved."""
+    web = Web()
+
+    found = verify(
+        NEW, around(replace(GOOD, hosts={**OURS, NAME: {"10.0.0.5"}}, silent={HOST}), web)
+    )
+
+    assert (True, []) == (found.keeps_state, web.asked)
 
 
 @pytest.mark.parametrize("mode", list(VerificationMode))

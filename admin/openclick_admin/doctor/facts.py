@@ -144,8 +144,8 @@ class KeyFacts:
 class Fetch:
     """One self-fetch: https or http through the name, at one of its addresses.
 
-    `not_after_at` is the end of the certificate that was shown, `mistrust` why a browser would not
-    take it, "" where it would.
+    `not_before_at` and `not_after_at` are begin and end of the certificate that was shown,
+    `mistrust` why a browser would not take it, "" where it would.
     """
 
     scheme: str
@@ -154,6 +154,7 @@ class Fetch:
     detail: str = ""
     not_after_at: Instant | None = None
     mistrust: str = ""
+    not_before_at: Instant | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Looks at domains: what the store, DNS, and a fetch through each tracking domain say."""
+"""Looks at domains: what the store, DNS, and a fetch through each tracking domain say.
+
+Promise: nothing is fetched from an address that is not one of `sidecar.public_hostname`.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,8 @@ def look_at_names(config: Config, store: Store) -> NameFacts:
         return NameFacts(unasked, host_fault=str(error), certificates=certificates)
     host = config.sidecar.public_hostname
     with ThreadPoolExecutor(_THREADS) as threads:
-        asked_host = threads.submit(_addresses, resolver, host)
-        asked = threads.map(lambda domain: _look(domain, config, resolver), domains)
-        addresses, fault = asked_host.result()
+        addresses, fault = _addresses(resolver, host)
+        asked = threads.map(lambda domain: _look(domain, config, resolver, addresses), domains)
         return NameFacts(tuple(asked), addresses, fault, certificates)
 
 
@@ -59,7 +61,9 @@ def _addresses(resolver: Resolver, name: str) -> tuple[frozenset[str], str]:
         return frozenset(), str(error)
 
 
-def _look(domain: SendingDomain, config: Config, resolver: Resolver) -> DomainFacts:
+def _look(
+    domain: SendingDomain, config: Config, resolver: Resolver, ours: frozenset[str]
+) -> DomainFacts:
     name = domain.tracking_domain
     if not name:
         return DomainFacts(domain)
@@ -72,12 +76,12 @@ def _look(domain: SendingDomain, config: Config, resolver: Resolver) -> DomainFa
     addresses, fault = _addresses(resolver, name)
     fetches: tuple[Fetch, ...] = ()
     if domain.tracking_status is not TrackingStatus.DISABLED:
-        fetches = tuple(_fetches(domain, config, addresses))
+        fetches = tuple(_fetches(domain, config, addresses & ours))
     return DomainFacts(domain, True, cname, addresses, fault, fetches)
 
 
 def _fetches(domain: SendingDomain, config: Config, addresses: frozenset[str]) -> Iterator[Fetch]:
-    """Follow the links of new mail of this domain, at each address of its name."""
+    """Follow the links of new mail of this domain, at addresses of its name that are ours."""
     scheme = domain.link_scheme(config.links.scheme)
     port = config.links.port_of(scheme) or _PORTS[scheme]
     for address in islice(sorted(addresses), _MOST_ADDRESSES):
@@ -101,4 +105,9 @@ def _fetch(scheme: str, address: HostPort, name: str) -> Fetch:
 
 
 def _told(scheme: str, address: HostPort, shown: Shown, answer: Answer, detail: str = "") -> Fetch:
-    return Fetch(scheme, str(address), answer, detail, shown.not_after_at, shown.mistrust)
+    return Fetch(
+        *(scheme, str(address), answer, detail),
+        not_after_at=shown.not_after_at,
+        mistrust=shown.mistrust,
+        not_before_at=shown.not_before_at,
+    )

@@ -36,10 +36,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a TLS server shows: the end of its certificate, or why a browser would refuse it."""
+    """What a TLS server shows: its certificate's life, or why a browser would refuse it."""
 
     not_after_at: Instant | None = None
     mistrust: str = ""
+    not_before_at: Instant | None = None
 
 
 def get(
@@ -75,8 +76,10 @@ def look_at_certificate(address: HostPort, host: str) -> Shown:
         return Shown(mistrust=error.verify_message)
     except OSError as error:
         raise NoAnswer(_why(error)) from error
-    seconds = ssl.cert_time_to_seconds(str(found["notAfter"]))
-    return Shown(not_after_at=int(seconds) * SECOND)
+    begin, end = (
+        ssl.cert_time_to_seconds(str(found[field])) * SECOND for field in ("notBefore", "notAfter")
+    )
+    return Shown(not_after_at=end, not_before_at=begin)
 
 
 def near(address: HostPort) -> HostPort:

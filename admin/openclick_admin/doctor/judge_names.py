@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from openclick.domains import TrackingStatus, VerificationMode
+from openclick.domains import SendingDomain, TrackingStatus, VerificationMode
 from openclick.instants import SECOND, Instant, iso
-from openclick.tracking_certificates import CertificateStatus, TrackingCertificate
+from openclick.tracking_certificates import (
+    CertificateStatus,
+    TrackingCertificate,
+    ends_soon_at,
+)
 from openclick_admin.doctor.facts import Answer, DomainFacts, Facts, Fetch
 from openclick_admin.doctor.findings import Finding, fault, ok, warning
 
 _DAY = 86_400 * SECOND
-_SOON_DAYS = 14
-"""Let's Encrypt's certificates last 90 days and ours are renewed after 60."""
 _OLD_CHECK_DAYS = 7
+_LISTENING = "openclick_sidecar_listening{"
 
 
 def domains(facts: Facts) -> Iterator[Finding]:
@@ -77,8 +80,17 @@ def dns(facts: Facts) -> Iterator[Finding]:
         return
     yield _host(host, facts)
     for each in facts.names.domains:
-        if each.domain.tracking_domain:
+        if _is_unused(each.domain):
+            text = "is not used: both defaults are off, and it is not verified"
+            yield ok(each.domain.tracking_domain, text)
+        elif each.domain.tracking_domain:
             yield _record(each, host, facts.names.host_addresses)
+
+
+def _is_unused(domain: SendingDomain) -> bool:
+    """Tell whether nothing is tracked with a tracking domain, nor could have been of late."""
+    is_disabled = domain.tracking_status is TrackingStatus.DISABLED
+    return bool(domain.tracking_domain) and is_disabled and not domain.is_verified
 
 
 def _host(host: str, facts: Facts) -> Finding:
@@ -119,11 +131,23 @@ def _record(known: DomainFacts, host: str, ours: frozenset[str]) -> Finding:
     if not known.exists:
         return fault(name, "does not exist: its links lead nowhere", need)
     if known.cname == host:
-        return ok(name, f"is a CNAME to {host}")
+        return _behind_cname(known, host, ours)
     if known.addresses and known.addresses <= ours:
         return ok(name, f"has addresses of {host}: {', '.join(sorted(known.addresses))}")
     target = known.cname or ", ".join(sorted(known.addresses)) or "nothing"
     return fault(name, f"points to {target}, not here: its links lead elsewhere", need)
+
+
+def _behind_cname(known: DomainFacts, host: str, ours: frozenset[str]) -> Finding:
+    name, foreign = known.domain.tracking_domain, known.addresses - ours
+    if not ours or not foreign:
+        return ok(name, f"is a CNAME to {host}")
+    return fault(
+        name,
+        f"is a CNAME to {host}, but its name server also says {', '.join(sorted(foreign))}: links "
+        "lead there",
+        "see to that name server; keep the CNAME alone",
+    )
 
 
 def self_fetch(facts: Facts) -> Iterator[Finding]:
@@ -134,6 +158,7 @@ def self_fetch(facts: Facts) -> Iterator[Finding]:
 
 
 def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding]:
+    """Judge one address; like the verifier, hold none against a name that another one answers."""
     subject = f"{fetch.scheme}://{known.domain.tracking_domain} at {fetch.address}"
     listens = (
         "see whether sidecar.listen (or the proxy in front) takes this port and passes Host on"
@@ -144,6 +169,8 @@ def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding
         text = f"no answer: {fetch.detail}"
         if known.domain.verification is VerificationMode.DNS:
             yield warning(subject, f"{text}; this machine may have no way to itself", listens)
+        elif any(other.answer is Answer.OURS for other in known.fetches):
+            yield warning(subject, f"{text}; another address of the name answers", listens)
         else:
             yield fault(subject, text, listens)
     else:
@@ -154,7 +181,9 @@ def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding
             f"browsers refuse its certificate: {fetch.mistrust}",
             f"openclick certificate show {known.domain.tracking_domain}",
         )
-    elif fetch.not_after_at is not None and fetch.not_after_at - now < _SOON_DAYS * _DAY:
+    elif fetch.not_after_at is not None and now >= ends_soon_at(
+        fetch.not_before_at, fetch.not_after_at
+    ):
         yield warning(
             subject,
             f"its certificate expires at {iso(fetch.not_after_at)}",
@@ -164,7 +193,7 @@ def _fetched(known: DomainFacts, fetch: Fetch, now: Instant) -> Iterator[Finding
 
 def certificates(facts: Facts) -> Iterator[Finding]:
     """Whether every tracking domain that needs a certificate has one that holds."""
-    speaks_tls = bool(facts.config.sidecar.tls_listen)
+    speaks_tls = _speaks_tls(facts)
     for found in facts.names.certificates:
         yield from _certificate(found, facts.now, speaks_tls=speaks_tls)
     if facts.config.acme.directory_url and not facts.config.acme.terms_agreed:
@@ -173,6 +202,14 @@ def certificates(facts: Facts) -> Iterator[Finding]:
             "is false: no certificate is obtained",
             "read the CA's terms and set terms_agreed = true",
         )
+
+
+def _speaks_tls(facts: Facts) -> bool:
+    """Tell whether the sidecar has a TLS listener: by its own word, else by the settings."""
+    told = [name for name in facts.sidecar.samples if name.startswith(_LISTENING)]
+    if told:
+        return any('entrance="tls"' in name for name in told)
+    return bool(facts.config.sidecar.tls_listen)
 
 
 def _certificate(
@@ -197,7 +234,7 @@ def _certificate(
     expires = iso(found.not_after_at)
     if now >= found.not_after_at:
         yield fault(found.name, f"its certificate has expired at {expires}", show)
-    elif days < _SOON_DAYS:
+    elif now >= ends_soon_at(found.not_before_at, found.not_after_at):
         yield warning(found.name, f"its certificate expires in {days} days, at {expires}", show)
     else:
         yield ok(found.name, f"its certificate holds until {expires}")

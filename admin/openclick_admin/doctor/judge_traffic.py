@@ -109,6 +109,12 @@ def webhooks(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _is_neglected(state: WebhookState, now: Instant) -> bool:
+    """Tell whether anything that could be posted has not been for long; a wait is no neglect."""
+    since = [at for at in (state.due_at, state.unread_at) if at is not None]
+    return now - min(since, default=now) > _LATE_SECONDS * SECOND
+
+
 def _webhook(state: WebhookState, now: Instant) -> Iterator[Finding]:
     webhook, waiting = state.webhook, state.backlog
     name = f"{webhook.webhook_id} {webhook.url}"
@@ -135,11 +141,19 @@ def _webhook(state: WebhookState, now: Instant) -> Iterator[Finding]:
             "deliveries wait",
             listed,
         )
-    elif waits > _LATE_SECONDS:
+    elif waits > _LATE_SECONDS and _is_neglected(state, now):
         yield fault(
             name,
             f"its oldest event waits since {iso(oldest or 0)}",
             "does the sidecar run?  journalctl -u openclick-sidecar",
+        )
+    elif waits > _LATE_SECONDS and state.oldest is not None and state.oldest.attempts:
+        late = state.oldest
+        yield warning(
+            name,
+            f"{late.attempts} attempts of delivery {late.batch_id} failed, the next comes at "
+            f"{iso(late.next_attempt_at)}; others get through",
+            listed,
         )
     else:
         yield ok(name, f"active, {waiting.pending_deliveries} deliveries wait")

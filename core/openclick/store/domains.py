@@ -1,4 +1,10 @@
-"""Sending domains in openclick.db, and the names that links were sent with."""
+"""Sending domains in openclick.db, and the names that links were sent with.
+
+A tracking name is kept for ever once it was verified: only then was mail tracked with it.  One that
+was set and never verified is kept for a week and then forgotten.  Each name asks a CA for
+certificates, which are counted there: so a sending domain is given no more than MOST_NEW_NAMES a
+week, and MOST_NAMES in all.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from openclick.domains import (
     VerificationFailure,
     VerificationMode,
 )
-from openclick.instants import Instant
+from openclick.instants import SECOND, Instant
 from openclick.store.database import Database
 
 _NAMES = """
@@ -27,6 +33,16 @@ _NAMES = """
     END AS state
     FROM tracking_names AS names ORDER BY names.name
 """
+
+
+MOST_NEW_NAMES = 20
+"""So many names a sending domain is given in a week: well below what a CA allows for one."""
+MOST_NAMES = 100
+_NEW_SECONDS = 7 * 86_400
+
+
+class TooManyNames(Exception):
+    """A sending domain has had so many tracking domains that it is given no further one now."""
 
 
 class DomainView:
@@ -67,7 +83,7 @@ class DomainView:
         return str(row["sending_domain"]) if row else None
 
     def tracking_names(self) -> list[TrackingName]:
-        """Return every name that links were sent with, by name: current, former and removed."""
+        """Return every name that is kept, by name: current, former and removed."""
         with self._database.reading() as connection:
             rows = connection.execute(_NAMES).fetchall()
         return [_name_from_row(row) for row in rows]
@@ -82,7 +98,10 @@ class DomainBook(DomainView):
     """What the sidecar and the command write."""
 
     def add(self, domain: SendingDomain) -> bool:
-        """Add a domain; return False, changing nothing, where its name is there already."""
+        """Add a domain; return False, changing nothing, where its name is there already.
+
+        Raises TooManyNames.
+        """
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO domains (domain_id, name, opens_enabled, clicks_enabled, subdomain, "
@@ -108,6 +127,7 @@ class DomainBook(DomainView):
         """Write what the admin says of a domain; return False where it is not there any more.
 
         With another subdomain it is another tracking domain, of which nothing is known yet.
+        Raises TooManyNames.
         """
         with self._database.transaction() as connection:
             row = connection.execute(
@@ -157,6 +177,10 @@ class DomainBook(DomainView):
                 "UPDATE domains SET verified_at = ?, checked_at = ?, https = ?, "
                 "failing_seconds = 0, failure_code = NULL, failure_message = NULL WHERE name = ?",
                 (checked_at, checked_at, https, name),
+            )
+            connection.execute(
+                "UPDATE tracking_names SET verified_at = COALESCE(verified_at, ?) WHERE name = ?",
+                (checked_at, f"{before['subdomain']}.{name}"),
             )
             if before["verified_at"] is None or bool(before["https"]) != https:
                 _grow_generation(connection)
@@ -223,11 +247,40 @@ def _checked(
 
 
 def _add_name(connection: sqlite3.Connection, domain: SendingDomain, at: Instant) -> None:
-    if domain.subdomain:
-        connection.execute(
-            "INSERT INTO tracking_names (name, sending_domain, added_at) VALUES (?, ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET sending_domain = excluded.sending_domain",
-            (domain.tracking_domain, domain.name, at),
+    if not domain.subdomain:
+        return
+    query = "SELECT 1 FROM tracking_names WHERE name = ?"
+    if connection.execute(query, (domain.tracking_domain,)).fetchone() is None:
+        _make_room(connection, domain.name, at)
+    connection.execute(
+        "INSERT INTO tracking_names (name, sending_domain, added_at) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET sending_domain = excluded.sending_domain",
+        (domain.tracking_domain, domain.name, at),
+    )
+
+
+def _make_room(connection: sqlite3.Connection, sending_domain: str, at: Instant) -> None:
+    """Forget names that no link was sent with.  Raises TooManyNames where too many are left."""
+    new_since = at - _NEW_SECONDS * SECOND
+    connection.execute(
+        "DELETE FROM tracking_names WHERE sending_domain = ? AND verified_at IS NULL "
+        "AND added_at <= ? AND name NOT IN (SELECT subdomain || '.' || name FROM domains)",
+        (sending_domain, new_since),
+    )
+    kept = connection.execute(
+        "SELECT COUNT(*) AS all_names, COALESCE(SUM(added_at > ?), 0) AS new_names "
+        "FROM tracking_names WHERE sending_domain = ?",
+        (new_since, sending_domain),
+    ).fetchone()
+    if kept["new_names"] >= MOST_NEW_NAMES:
+        raise TooManyNames(
+            f"{sending_domain} was given {kept['new_names']} tracking domains in the last 7 days, "
+            "as many as there may be; need one that it had before, or patience"
+        )
+    if kept["all_names"] >= MOST_NAMES:
+        raise TooManyNames(
+            f"{sending_domain} has had {kept['all_names']} tracking domains, whose links go on "
+            "working, as many as there may be; need one that it had before"
         )
 
 
@@ -273,4 +326,5 @@ def _name_from_row(row: sqlite3.Row) -> TrackingName:
         points_here=bool(row["points_here"]),
         checked_at=row["checked_at"],
         pointed_here_at=row["pointed_here_at"],
+        verified_at=row["verified_at"],
     )

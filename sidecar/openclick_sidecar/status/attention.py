@@ -12,14 +12,17 @@ from enum import IntEnum
 from openclick.domains import SendingDomain
 from openclick.instants import SECOND, Instant
 from openclick.store import WebhookFigures
-from openclick.tracking_certificates import CertificateStatus, TrackingCertificate
+from openclick.tracking_certificates import (
+    CertificateStatus,
+    TrackingCertificate,
+    ends_soon_at,
+)
 from openclick.webhooks import WebhookStatus
 from openclick_sidecar.metrics import Readings
 from openclick_sidecar.status.overview import Overview
 from openclick_sidecar.status.words import number, size, span
 from openclick_sidecar.store_state import SILENT_SECONDS
 
-_EXPIRY_SECONDS = 14 * 86_400
 _OLD_EVENT_SECONDS = 600
 _MANY_WAITING = 2000
 
@@ -136,7 +139,7 @@ def _certificate(certificate: TrackingCertificate, now: Instant) -> Iterator[Fin
             f"Its certificate has expired {span((now - ends_at) / SECOND)} ago: browsers refuse "
             "its https links.",
         )
-    elif ends_at is not None and ends_at - now < _EXPIRY_SECONDS * SECOND:
+    elif ends_at is not None and now >= ends_soon_at(certificate.not_before_at, ends_at):
         yield Finding(
             Level.WARNING,
             certificate.name,
