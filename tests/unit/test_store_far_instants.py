@@ -77,6 +77,21 @@ def test_a_clock_that_is_set_right_meanwhile(
     assert [claim.delivery.batch_id] == [again.delivery.batch_id for again in claims]
 
 
+def test_what_was_formed_while_the_clock_was_ahead(
+    opened: Callable[[], Registry], new_batch_id: Callable[[], str]
+) -> None:
+    """And never tried, since there was no slot: it waits for nothing, however near its instant."""
+    registry = opened()
+    registry.webhooks.add(a_webhook())
+    log_events(registry, range(1, 202))
+    (first,) = go_round(registry, NOW + 2 * DAY, new_batch_id, each=1).claims
+
+    under_way = (first.delivery.delivery_id,)
+    rest = go_round(registry, NOW, new_batch_id, under_way=under_way).claims
+
+    assert len(rest) == 2
+
+
 def test_an_end_that_was_dated_before_the_clock_was_set(
     opened: Callable[[], Registry], new_batch_id: Callable[[], str]
 ) -> None:

@@ -2,7 +2,8 @@
 
 Called by `deliveries` and `delivery_desk`.  A machine whose clock is set right after it has started
 (a VM before NTP) leaves claims, waits, probes and pauses behind that would end in a year.  An
-instant that is further ahead than its longest possible wait counts as due.
+instant that is further ahead than its longest possible wait counts as due, and so does a delivery
+that was never tried, which waits for nothing.
 
 Limits: what lies within the longest wait is waited for; an admin's retry does not wait.
 """
@@ -37,11 +38,14 @@ def make_far_instants_due(connection: sqlite3.Connection, now: Instant) -> None:
         )
     connection.execute(
         "UPDATE deliveries SET next_attempt_at = ?, claimed_until = NULL "
-        "WHERE state = ? AND (next_attempt_at > ? OR claimed_until > ?)",
+        "WHERE state = ? AND (next_attempt_at > ? OR claimed_until > ? "
+        # Due when it was formed, by the clock that was ahead.
+        "OR attempts = 0 AND next_attempt_at > ?)",
         (
             now,
             DeliveryState.PENDING.value,
             now + LONGEST_WAIT_SECONDS * SECOND,
             latest_claim_at(now),
+            now,
         ),
     )
