@@ -17,9 +17,11 @@ def promtool(*argv: str) -> str:
 
 def test_the_alert_rules_are_sound() -> None:
     """Each is read without a complaint."""
-    said = promtool("check", "rules", str(PROMETHEUS / "openclick.rules.yml"))
+    rules = PROMETHEUS / "openclick.rules.yml"
 
-    assert "19 rules found" in said
+    said = promtool("check", "rules", str(rules))
+
+    assert f"{rules.read_text('utf-8').count('alert:')} rules found" in said
 
 
 def test_the_alerts_fire_where_they_must() -> None:
