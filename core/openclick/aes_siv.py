@@ -184,18 +184,20 @@ class _Chains:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._spare: list[tuple[CipherContext, bytes]] = []
+        self._spare: list[tuple[CipherContext, bytes, bytearray]] = []
 
     def last_block(self, text: bytes) -> bytes:
         """Encrypt whole blocks, each added to the one before; return the last."""
         try:
-            context, state = self._spare.pop()
+            context, state, room = self._spare.pop()
         except IndexError:
-            state = bytes(_BLOCK_BYTES)
+            # Room of its own, since `update` makes some for each call, and copies out of it.
+            state, room = bytes(_BLOCK_BYTES), bytearray(MAX_BYTES + 2 * _BLOCK_BYTES)
             context = Cipher(algorithms.AES(self._secret), modes.CBC(state)).encryptor()
         first = _xored(text[:_BLOCK_BYTES], state)
-        last = context.update(first + text[_BLOCK_BYTES:])[-_BLOCK_BYTES:]
-        self._spare.append((context, last))
+        written = context.update_into(first + text[_BLOCK_BYTES:], room)
+        last = bytes(room[written - _BLOCK_BYTES : written])
+        self._spare.append((context, last, room))
         return last
 
 
