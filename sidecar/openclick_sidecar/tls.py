@@ -152,7 +152,8 @@ def _context(certificate: Certificate | None = None) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_cipher_list(_CIPHERS)
-    context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+    # Tickets carry sessions; a cache would keep each of them once more, for nobody.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(_SESSION_ID)
     context.set_timeout(_SESSION_SECONDS)
     context.set_alpn_select_callback(_choose_protocol)
