@@ -18,7 +18,8 @@ from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
 
-pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
+_missing = unavailable_reason()
+pytestmark = pytest.mark.skipif(_missing is not None, reason=str(_missing))  # no pebble here
 PATIENCE = 120
 FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
 OTHER = "track.andere.example"
@@ -226,7 +227,7 @@ def test_a_restart_orders_nothing_twice(pebble: Pebble, port: int) -> None:
         assert 1 == len(list((sidecar.installation.certificates / "accounts").iterdir()))
 
 
-@pytest.mark.skipif(not FAKETIME, reason="needs Debian's package faketime")
+@pytest.mark.skipif(not FAKETIME, reason="needs Debian's package faketime")  # for its clock
 @pytest.mark.parametrize(("days", "says"), [(400, "400 days ahead"), (-400, "400 days behind")])
 def test_a_clock_that_is_400_days_off(pebble: Pebble, port: int, days: int, says: str) -> None:
     """Nothing is ordered and the state says why, though the CA's own https looks wrong as well."""

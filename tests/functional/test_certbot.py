@@ -16,7 +16,7 @@ from support.processes import LOOPBACK, free_port
 HOOK = REPOSITORY / "contrib" / "certbot" / "deploy-hook"
 OTHER = "links.andere.example"
 
-needs_certbot = pytest.mark.skipif(
+needs_certbot = pytest.mark.skipif(  # no certbot here, or no CA for it to ask
     unavailable_reason() is not None or not Path("/usr/bin/certbot").exists(),
     reason="Debian's packages certbot and pebble are needed",
 )

@@ -20,7 +20,7 @@ FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), 
 
 pytestmark = [
     requires_private_postfix,
-    pytest.mark.skipif(not FAKETIME, reason="needs Debian's package faketime"),
+    pytest.mark.skipif(not FAKETIME, reason="needs Debian's package faketime"),  # for its clock
 ]
 
 JUMPS = ("+1h", "-1h", "+2d", "-0.5s", "-2d", "+10m", "+0")
