@@ -205,7 +205,7 @@ def test_deferred_mail_arrives_after_flush(postfix: PrivatePostfix, sink: SmtpSi
     postfix.wait_for_empty_queue()
 
     assert result.queue_id in queued
-    assert postfix.corrupt_files() == []
+    assert result.queue_id not in [path.name for path in postfix.corrupt_files()]
 
 
 def test_changed_setting_holds_for_the_next_connection(sink: SmtpSink) -> None:
