@@ -43,9 +43,18 @@ _REST_OF_TAG = rb"(?>(?:" + _PLAIN_ATTRIBUTE + rb"){0,50})(?>>|" + _ATTRIBUTES +
 
 
 def _any_case(*words: str) -> bytes:
-    """Return a pattern for any of `words`: classes, because re.IGNORECASE is slower."""
-    patterns = ["".join(f"[{letter}{letter.upper()}]" for letter in word) for word in words]
-    return ("(?:" + "|".join(patterns) + ")").encode("ascii")
+    """Return a pattern for any of `words`: classes, because re.IGNORECASE is slower.
+
+    What begins alike is one branch, so that most tags are told apart by their first letter.
+    """
+    rests: dict[str, list[str]] = {}
+    for word in words:
+        rests.setdefault(word[:1], []).append(word[1:])
+    branches = [
+        f"[{letter}{letter.upper()}]".encode("ascii") + _any_case(*rest) if letter else b""
+        for letter, rest in rests.items()
+    ]
+    return branches[0] if len(branches) == 1 else b"(?:" + b"|".join(branches) + b")"
 
 
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
@@ -56,8 +65,15 @@ _STOP_END = _any_case("body", "html") + _NAME_END
 
 _COMMENT = rb"<!--(?>-?>|(?s:.*?)--!?>)"
 _BOGUS_COMMENT = rb"<(?>!(?!--|\[CDATA\[)|\?|/[^A-Za-z>])[^>]*>"
-# Likewise for end tags.
+# Likewise for whole tags, start and end, each with the text behind it.
+_TEXT = rb"[^<]*"
 _PLAIN_END_TAG = rb"</(?!" + _STOP_END + rb")[A-Za-z][A-Za-z0-9]*>"
+
+
+def _plain_tag(stop_start: bytes) -> bytes:
+    """Return the pattern of a start tag to jump over that has nothing but plain attributes."""
+    name = rb"<(?!" + stop_start + rb")[A-Za-z][A-Za-z0-9]*"
+    return name + rb"(?>(?:" + _PLAIN_ATTRIBUTE + rb"){0,50})>"
 
 
 def _tag(stop_start: bytes) -> bytes:
@@ -83,21 +99,22 @@ _IN_LINK = (
 )
 
 
-def _jump(names: bytes, *skipped: bytes) -> re.Pattern[bytes]:
+def _jump(names: bytes, stop_start: bytes, *skipped: bytes) -> re.Pattern[bytes]:
     """Compile the pattern that jumps to the next link, a tag of one of `names`.
 
-    Group 5: a place that needs a look.
+    It jumps over all tags but those that `stop_start` names.  Group 5: a place that needs a look.
     """
-    units = rb"|".join((rb"[^<]+", _PLAIN_END_TAG, *skipped, _BOGUS_COMMENT, _LONE))
+    tags = (_PLAIN_END_TAG, _plain_tag(stop_start), _tag(stop_start))
+    units = rb"|".join((*(tag + _TEXT for tag in tags), rb"[^<]+", *skipped, _BOGUS_COMMENT, _LONE))
     link = rb"<(?:" + names + rb")" + _IN_LINK
     return re.compile(rb"(?>(?>" + units + rb"){0,500})(?:(" + link + rb")|(<))?")
 
 
-_JUMP = _jump(_LINK_NAMES, _tag(_STOP_START), _COMMENT)
-_JUMP_STOPPING_AT_COMMENTS = _jump(_LINK_NAMES, _tag(_STOP_START))
+_JUMP = _jump(_LINK_NAMES, _STOP_START, _COMMENT)
+_JUMP_STOPPING_AT_COMMENTS = _jump(_LINK_NAMES, _STOP_START)
 _JUMP_IN_CONDITIONAL = _jump(
     _LINK_NAMES + rb"|" + _SHAPE,
-    _tag(rb"(?:" + _STOP_START + rb"|" + _SHAPE + _NAME_END + rb")"),
+    rb"(?:" + _STOP_START + rb"|" + _SHAPE + _NAME_END + rb")",
     _COMMENT,
 )
 _TAG_NAME = re.compile(rb"<(/?)[A-Za-z][^\t\n\f\r />]*")
