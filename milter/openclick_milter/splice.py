@@ -244,10 +244,11 @@ def _fold(text: bytes, column: int, newline: bytes) -> tuple[bytes, int]:
 
 
 def _tail(raw: bytes, position: int) -> int:
-    """Return the length of what stands after `position` on its line."""
-    end = raw.find(b"\n", position)
+    """Return the length of what stands after `position` on its line, or one that no line has room
+    for: a line that ends far away, or never, is not searched again for each change on it."""
+    end = raw.find(b"\n", position, position + _LONGEST_LINE)
     if end < 0:
-        return len(raw) - position
+        return min(len(raw) - position, _LONGEST_LINE)
     return end - position - raw.endswith(b"\r", position, end)
 
 
