@@ -102,7 +102,7 @@ def test_own_image_of_a_quoted_message() -> None:
 
     assert result.body.count(IMAGE) == 2
     assert [Reason.ALREADY_TRACKED] == [link.reason for link in result.links]
-    assert (url(0, "http://example.com/").decode(), MINTER.image_url()) == result.own_urls
+    assert {url(0, "http://example.com/").decode(), MINTER.image_url()} == set(result.own_urls)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from openclick_milter.minter import TokenMinter
 from openclick_milter.reasons import Reason
 from unit.samples import DESTINATION, EMAIL_ID, TRACKING_DOMAIN
 from unit.submission.transactions import (
+    CONTROL,
     FIELDS,
     Milter,
 )
@@ -47,6 +48,20 @@ def test_the_same_mail_coming_round_again_is_left(milter: Milter) -> None:
     assert [Outcome.INSTRUMENTED, Outcome.UNTOUCHED] == sorted(
         (row.outcome for row in milter.rows()), key=str
     )
+
+
+def test_what_was_tracked_comes_round_again_and_is_left(milter: Milter) -> None:
+    """Whatever was on the first time and is on the second: its control headers are gone by then."""
+    opens, clicks = CONTROL[0], CONTROL[0].replace("Opens", "Clicks")
+    only_links, only_image = (opens, "no"), (clicks, "no")
+    for first_time in (only_links, only_image):
+        for second_time in (only_links, only_image):
+            _, first = milter.send([*FIELDS, first_time])
+            assert first.body is not None
+
+            _, second = milter.send([*FIELDS, second_time], first.body)
+
+            assert second.body is None, (first_time, second_time)
 
 
 def test_a_link_sealed_with_a_key_of_a_moment_ago_is_ours(milter: Milter) -> None:
