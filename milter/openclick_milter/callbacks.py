@@ -5,7 +5,8 @@ milter status.  Promises: no callback ever raises or answers anything but CONTIN
 for a fault of ours the mail goes out as it came.
 
 Limits: the burst of edits at the end of the message has no way back.  A process killed inside it
-leaves Postfix with half a message (DESIGN 3.10); so nothing that can fail stands there.
+leaves Postfix with half a message (DESIGN 3.10); so nothing that can fail stands there but memory
+for the next piece of a long body.
 """
 
 from __future__ import annotations
@@ -121,8 +122,8 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
             edits = submission.end_of_message(queue_id)
             for removal in edits.removals:
                 self.chgheader(removal.name, removal.occurrence, _REMOVE)
-            if edits.body is not None:
-                self.replacebody(edits.body)
+            for piece in edits.body or ():
+                self.replacebody(piece)
         return int(Milter.ACCEPT)
 
     def abort(self) -> int:

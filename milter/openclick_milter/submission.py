@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -79,10 +79,10 @@ class Next(Enum):
 
 @dataclass(frozen=True)
 class Edits:
-    """The changes to send to Postfix; `body` is None where the body stays."""
+    """The changes to send to Postfix; `body` is the new one in pieces, None where it stays."""
 
     removals: tuple[Removal, ...] = ()
-    body: bytes | None = None
+    body: Iterator[bytes] | None = None
 
 
 @dataclass
@@ -247,7 +247,7 @@ class Submission:
         except KeyFault:
             return None
 
-    def _instrument_and_record(self, draft: Message) -> bytes | Untouched:
+    def _instrument_and_record(self, draft: Message) -> Iterator[bytes] | Untouched:
         """Return the body to send to Postfix, once its row is on disk.
 
         Raises DeadlineExceeded, NotRecorded, KeyFault.

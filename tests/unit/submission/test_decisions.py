@@ -6,7 +6,7 @@ import pytest
 
 from openclick.messages import Outcome
 from openclick_milter.controls import Removal
-from openclick_milter.submission import Edits, Next
+from openclick_milter.submission import Next
 from unit.samples import DOMAIN
 from unit.submission.transactions import (
     CONTROL,
@@ -15,6 +15,7 @@ from unit.submission.transactions import (
     QUEUE_ID,
     STRANGER,
     Milter,
+    Sent,
     lines,
     untouched,
 )
@@ -22,7 +23,7 @@ from unit.submission.transactions import (
 
 def test_a_stranger_is_let_go_at_mail(milter: Milter) -> None:
     """Everything else is accepted at once, as it came."""
-    assert (None, Edits()) == milter.send([*FIELDS, CONTROL], client=STRANGER)
+    assert (None, Sent()) == milter.send([*FIELDS, CONTROL], client=STRANGER)
 
 
 def test_local_mail_is_a_submission(milter: Milter) -> None:
@@ -35,7 +36,7 @@ def test_local_mail_that_was_received_is_not(milter: Milter, name: str) -> None:
     """A content filter hands back a stranger's mail: not even his control headers are removed."""
     fields = [(name, "from evil by here with ESMTP id 4Xk2Q1y9"), *FIELDS, CONTROL]
 
-    assert (Next.ACCEPT, Edits()) == milter.send(fields, client=LOCAL)
+    assert (Next.ACCEPT, Sent()) == milter.send(fields, client=LOCAL)
     assert [] == milter.rows()
 
 
@@ -51,7 +52,7 @@ def test_untracked_mail_costs_no_body(milter: Milter, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     fields = [("From", "a@other.example"), *FIELDS[1:]]
 
-    assert (Next.ACCEPT, Edits()) == milter.send(fields)
+    assert (Next.ACCEPT, Sent()) == milter.send(fields)
     assert [] == milter.rows()
     assert [f"{QUEUE_ID}: not of an added domain domain=other.example"] == lines(caplog)
 
@@ -60,7 +61,7 @@ def test_control_headers_of_an_unknown_domain_go_too(milter: Milter) -> None:
     """From every obeyed submission, tracked or not; the body is not asked for."""
     fields = [("From", "a@other.example"), *FIELDS[1:], CONTROL]
 
-    assert (Next.SKIP_BODY, Edits((Removal(CONTROL[0], 1),))) == milter.send(fields)
+    assert (Next.SKIP_BODY, Sent((Removal(CONTROL[0], 1),))) == milter.send(fields)
 
 
 def test_switched_off_by_headers(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:

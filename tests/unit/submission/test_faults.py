@@ -16,7 +16,7 @@ from openclick.settings import Config, LinkSettings
 from openclick_milter.controls import Removal
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder
-from openclick_milter.submission import Edits, Next
+from openclick_milter.submission import Next
 from unit.samples import DOMAIN, NOW
 from unit.submission.transactions import (
     CONTROL,
@@ -24,6 +24,7 @@ from unit.submission.transactions import (
     HTML,
     QUEUE_ID,
     Milter,
+    Sent,
     lines,
     untouched,
 )
@@ -33,7 +34,7 @@ def test_no_store(idle: Milter, caplog: pytest.LogCaptureFixture) -> None:
     """Headers go, the body stays, one line says why (DESIGN 1.1)."""
     (idle.directory / "openclick.db").unlink()
 
-    assert (Next.SKIP_BODY, Edits((Removal(CONTROL[0], 1),))) == idle.send([*FIELDS, CONTROL])
+    assert (Next.SKIP_BODY, Sent((Removal(CONTROL[0], 1),))) == idle.send([*FIELDS, CONTROL])
     (told,) = lines(caplog)
     assert told.startswith(f'{QUEUE_ID}: untouched reason="store: ')
 
@@ -51,7 +52,7 @@ def test_no_row_no_edit(milter: Milter, caplog: pytest.LogCaptureFixture) -> Non
 
     _, edits = milter.send([*FIELDS, CONTROL])
 
-    assert Edits((Removal(CONTROL[0], 1),)) == edits
+    assert Sent((Removal(CONTROL[0], 1),)) == edits
     (told,) = lines(caplog)
     assert re.match(rf'{QUEUE_ID}: untouched reason=".*messages\.db: unable to open database', told)
 
@@ -148,7 +149,7 @@ def test_a_fault_of_ours_has_a_row_where_the_domain_is_known(
     decided, edits = milter.send([*FIELDS, CONTROL])
 
     assert Next.SKIP_BODY is decided
-    assert Edits((Removal(CONTROL[0], 1),)) == edits
+    assert Sent((Removal(CONTROL[0], 1),)) == edits
     [row] = milter.rows()
     assert (Outcome.UNTOUCHED, DOMAIN) == (row.outcome, row.sending_domain)
     assert (("anna@reader.example",), None) == (row.recipients, row.subject)

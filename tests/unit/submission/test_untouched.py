@@ -6,12 +6,13 @@ import pytest
 
 from openclick.messages import Outcome
 from openclick_milter.controls import Removal
-from openclick_milter.submission import Edits, Next
+from openclick_milter.submission import Next
 from unit.submission.transactions import (
     CONTROL,
     FIELDS,
     HTML,
     Milter,
+    Sent,
     lines,
     untouched,
 )
@@ -31,7 +32,7 @@ def test_signed_mail_keeps_its_signed_control_headers(milter: Milter) -> None:
 
     _, edits = milter.send(fields)
 
-    assert Edits((Removal(CONTROL[0], 1),)) == edits
+    assert Sent((Removal(CONTROL[0], 1),)) == edits
     assert ["already DKIM-signed"] == [row.reason for row in milter.rows()]
 
 

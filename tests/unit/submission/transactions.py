@@ -8,7 +8,7 @@ import re
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,6 +16,7 @@ from openclick.keys import KeyDirectory, rotate_keys
 from openclick.messages import Message, Outcome
 from openclick.settings import Config, MilterSettings
 from openclick.store import Store, open_store
+from openclick_milter.controls import Removal
 from openclick_milter.counters import Counters
 from openclick_milter.directory import DomainDirectory
 from openclick_milter.housekeeping import Housekeeping
@@ -41,6 +42,18 @@ FIELDS = [
     ("X-Order", "17"),
 ]
 CONTROL = ("X-Anypost-Track-Opens", "no")
+
+
+class Sent(NamedTuple):
+    """What Postfix was told at the end of a message; `body` is the new one, None where it stays."""
+
+    removals: tuple[Removal, ...] = ()
+    body: bytes | None = None
+
+
+def sent(edits: Edits) -> Sent:
+    """Take the pieces of the new body as Postfix does."""
+    return Sent(edits.removals, None if edits.body is None else b"".join(edits.body))
 
 
 class Milter:
@@ -106,18 +119,18 @@ class Milter:
 
     def send(
         self, fields: list[tuple[str, str]] = FIELDS, body: bytes = HTML, client: Client = APP
-    ) -> tuple[Next | None, Edits]:
+    ) -> tuple[Next | None, Sent]:
         """Send a message as callbacks do; None where it was let go at MAIL."""
         submission = self.submission(fields, client)
         if submission.is_foreign():
-            return None, Edits()
+            return None, Sent()
         decided = submission.end_of_headers(QUEUE_ID)
         if decided is Next.ACCEPT:
-            return decided, Edits()
+            return decided, Sent()
         if decided is Next.READ_BODY:
             for start in range(0, len(body), 64):
                 submission.add_chunk(body[start : start + 64])
-        return decided, submission.end_of_message(QUEUE_ID)
+        return decided, sent(submission.end_of_message(QUEUE_ID))
 
     def rows(self) -> list[Message]:
         """Return every row of the queue id, once all are written."""
