@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.workers.bombs import BOMBS, Bomb, MakeBomb
 from bench.workers.submission_stub import make_world, submit
+from openclick_milter.collector import look_rarely
 from openclick_milter.submission import World
 
 _LONG_SECONDS = 3.0
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", default=list(BOMBS))
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    look_rarely()  # as the milter does
     values: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
         world = make_world(Path(directory))

@@ -30,6 +30,7 @@ from openclick.settings import Config
 from openclick.startup import EX_UNAVAILABLE, begin
 from openclick.systemd import notify
 from openclick_milter import callbacks
+from openclick_milter.collector import look_rarely
 from openclick_milter.gate import Gate
 from openclick_milter.handover import (
     HandoverFailed,
@@ -89,6 +90,7 @@ def run(config: Config, config_path: str) -> int:
         return EX_UNAVAILABLE
     with _one_processor():
         worlds.start()
+        look_rarely()
         threading.Thread(target=callbacks.serve, name="libmilter", daemon=True).start()
     public = publish(path) if path else None
     if public is None:
