@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.workers.bombs import BOMBS, Bomb, MakeBomb
 from bench.workers.submission_stub import make_world, submit
-from openclick_milter.collector import look_rarely
+from openclick_milter.footprint import look_rarely
 from openclick_milter.submission import World
 
 _LONG_SECONDS = 3.0

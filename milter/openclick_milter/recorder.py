@@ -32,7 +32,7 @@ from enum import Enum
 from openclick.logs import line
 from openclick.messages import Message, Outcome
 from openclick.store import MessageLog, NoRoom, Store, StoreCorrupt, StoreFault, StoreMoved
-from openclick_milter.collector import look_now
+from openclick_milter.footprint import tidy_up
 from openclick_milter.housekeeping import BEAT_SECONDS, SWEEP_AGAIN_SECONDS, Housekeeping
 
 log = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ class MessageRecorder:
             return
         if beats:
             self._alive()
-            look_now()
+            tidy_up()
         try:
             if beats:
                 self._housekeeping.beat(self._open())

@@ -1,16 +1,19 @@
-"""How often the milter looks for reference cycles."""
+"""What the milter holds in memory."""
 
 import gc
+import os
+import platform
 import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.procfs import resident_bytes
 
 from openclick.store import open_store
-from openclick_milter.collector import look_rarely
 from openclick_milter.counters import Counters
+from openclick_milter.footprint import look_rarely, tidy_up
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.links import scan
 from openclick_milter.recorder import MessageRecorder
@@ -60,3 +63,17 @@ def test_cycles_go_with_the_next_heartbeat(tmp_path: Path) -> None:
 
     wait_until(lambda: knot() is None, 10, "the first heartbeat")
     recorder.stop()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to")
+def test_memory_that_is_not_needed_goes_back() -> None:
+    """What lies free below something that stays, which glibc by itself keeps."""
+    needed = [bytes([number % 256]) * 60_000 for number in range(500)]
+    stays = needed.pop()
+    needed.clear()
+    before = resident_bytes(os.getpid())
+
+    tidy_up()
+
+    assert len(stays) == 60_000
+    assert before - resident_bytes(os.getpid()) > 10_000_000
