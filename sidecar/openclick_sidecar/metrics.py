@@ -11,7 +11,7 @@ Promises: one sample a line, whatever a label's value holds; a metric without sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from openclick import __version__
 from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
+from openclick.tracking_certificates import TrackingCertificate
 from openclick.webhooks import Backlog, WebhookStatus
 from openclick.work_times import WorkTimes
 from openclick_sidecar.store_state import StoreState
@@ -227,17 +228,24 @@ def _domains(now: Readings) -> Iterator[_Row]:
         ],
     )
     yield (
+        *("certificate_begin_time_seconds", "gauge", "From when on a certificate is good."),
+        _of_certificates(now, lambda one: one.not_before_at),
+    )
+    yield (
         *("certificate_expiry_time_seconds", "gauge", "Until when a certificate is good."),
-        [
-            ({"tracking_domain": one.name}, one.not_after_at / SECOND)
-            for one in now.state.certificates
-            if one.not_after_at is not None
-        ],
+        _of_certificates(now, lambda one: one.not_after_at),
     )
     yield (
         *("certificate_failed_orders", "gauge", "Orders of a certificate that failed in a row."),
         [({"tracking_domain": one.name}, one.failures) for one in now.state.certificates],
     )
+
+
+def _of_certificates(
+    now: Readings, instant: Callable[[TrackingCertificate], Instant | None]
+) -> list[Sample]:
+    found = ((one.name, instant(one)) for one in now.state.certificates)
+    return [({"tracking_domain": name}, at / SECOND) for name, at in found if at is not None]
 
 
 def _store(now: Readings) -> Iterator[_Row]:
