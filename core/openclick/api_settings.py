@@ -32,7 +32,7 @@ class ApiSettings:
         "",
         OPTIONAL_PATH,
         "The certificate of the API's listeners, its chain after it, in PEM; empty means no TLS.  "
-        "It is read at start.",
+        "A renewed file is used from the next connection on.",
     )
     key_file: str = _option(
         "",

@@ -46,9 +46,10 @@ class Message:
     """One copy (one pass through the milter) of a message of an added domain.
 
     `email_id` has 16 bytes, `copy` 4; together they name the row.  `reason` explains an untouched
-    message, `opens_reason` and `clicks_reason` the decision of each feature.  `headers` are the
-    app's own X- fields as events carry them.  `first_queue_id` and `login` come from the first pass
-    of a split and are information only.
+    message, and tells of an instrumented one which HTML parts were left as they are; `opens_reason`
+    and `clicks_reason` explain the decision of each feature.  `headers` are the app's own X- fields
+    as events carry them.  `first_queue_id` and `login` come from the first pass of a split and are
+    information only.
     """
 
     email_id: bytes

@@ -318,6 +318,7 @@ def _completed(draft: Message, result: Plan) -> Message:
     return replace(
         draft,
         outcome=Outcome.INSTRUMENTED,
+        reason="; ".join(f"part {part} left: {reason}" for part, reason in result.left_parts),
         links=tuple(
             LinkRecord(link.link_index, link.destination, link.tracked, link.reason)
             for link in result.links

@@ -5,13 +5,15 @@ Called by `status_pages`.  Pure: readings in, text out.  docs/metrics.md lists e
 The library's own instruments are not used: they would count each hit behind a lock of theirs, and
 what is told here is counted already by those who do the work.  It writes the format.
 
-Promises: one sample a line, whatever a label's value holds; a metric without samples is left out.
+Promises: one sample a line, whatever a label's value holds; a metric without samples is left out,
+but what an alert waits for stands there from the start, as 0: Prometheus sees growth only of what
+was there before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,6 +24,7 @@ from prometheus_client.registry import Collector
 from openclick import __version__
 from openclick.instants import SECOND, Instant
 from openclick.store import Heartbeat
+from openclick.tracking_certificates import TrackingCertificate
 from openclick.webhooks import Backlog, WebhookStatus
 from openclick.work_times import WorkTimes
 from openclick_sidecar.store_state import StoreState
@@ -143,7 +146,7 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     )
     yield (
         *("refused_tokens_total", "counter", "Tokens that did not open."),
-        _by("reason", now.refused_tokens),
+        _by("reason", {"no keys": 0} | dict(now.refused_tokens)),
     )
     yield (
         *("unreadable_keys", "gauge", "Keys whose links do not open: their files are at fault."),
@@ -151,7 +154,7 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     )
     yield (
         *("refused_hellos_total", "counter", "TLS connections for which there was no certificate."),
-        _by("reason", now.refused_hellos),
+        _by("reason", {"no usable certificate": 0} | dict(now.refused_hellos)),
     )
     yield (
         *("listening", "gauge", "1 for each address at which it listens."),
@@ -163,7 +166,7 @@ def _sidecar(now: Readings) -> Iterator[_Row]:
     yield "connections", "gauge", "Connections of readers that are open.", _one(now.connections)
     yield (
         *("refused_connections_total", "counter", "Connections turned away at accept."),
-        _by("cap", now.refused_connections),
+        _by("cap", {"total": 0} | dict(now.refused_connections)),
     )
     yield (
         *("late_connections_total", "counter", "Connections cut at their deadline."),
@@ -227,17 +230,24 @@ def _domains(now: Readings) -> Iterator[_Row]:
         ],
     )
     yield (
+        *("certificate_begin_time_seconds", "gauge", "From when on a certificate is good."),
+        _of_certificates(now, lambda one: one.not_before_at),
+    )
+    yield (
         *("certificate_expiry_time_seconds", "gauge", "Until when a certificate is good."),
-        [
-            ({"tracking_domain": one.name}, one.not_after_at / SECOND)
-            for one in now.state.certificates
-            if one.not_after_at is not None
-        ],
+        _of_certificates(now, lambda one: one.not_after_at),
     )
     yield (
         *("certificate_failed_orders", "gauge", "Orders of a certificate that failed in a row."),
         [({"tracking_domain": one.name}, one.failures) for one in now.state.certificates],
     )
+
+
+def _of_certificates(
+    now: Readings, instant: Callable[[TrackingCertificate], Instant | None]
+) -> list[Sample]:
+    found = ((one.name, instant(one)) for one in now.state.certificates)
+    return [({"tracking_domain": name}, at / SECOND) for name, at in found if at is not None]
 
 
 def _store(now: Readings) -> Iterator[_Row]:
@@ -290,7 +300,7 @@ def _milter(heartbeat: Heartbeat) -> Iterator[_Row]:
             *("connection_time_seconds", "gauge", "When Postfix last opened a connection."),
             _one(heartbeat.connected_at / SECOND),
         )
-    for name, count in sorted(heartbeat.counters.items()):
+    for name, count in sorted(({"faults": 0} | heartbeat.counters).items()):
         if _COUNTER_NAME.match(name):
             yield f"{name}_total", "counter", f"The milter's counter {name}.", _one(count)
 

@@ -72,6 +72,64 @@ def test_a_client_over_tls(installation: Installation) -> None:
     assert (chosen, version) == ("http/1.1", "TLSv1.3")
 
 
+def shown(client: ApiClient) -> bytes:
+    """Return the certificate that the API shows to a new connection, in DER."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection((LOOPBACK, client.port), 10)
+    with plain, context.wrap_socket(plain, server_hostname=NAME) as wrapped:
+        certificate = wrapped.getpeercert(binary_form=True)
+    assert certificate is not None
+    return certificate
+
+
+def in_file(directory: Path) -> bytes:
+    """Return the certificate that stands in the file of a directory, in DER."""
+    return ssl.PEM_cert_to_DER_cert((directory / "api.pem").read_text("ascii"))
+
+
+def test_a_renewed_certificate(installation: Installation) -> None:
+    """It is shown from the next connection on; those that are open go on."""
+    configure(installation)
+    client = ApiClient(installation)
+    installation.start_sidecar()
+    context = ssl.create_default_context(cafile=str(installation.directory / "api.pem"))
+    plain = socket.create_connection((LOOPBACK, client.port), 10)
+    with plain, context.wrap_socket(plain, server_hostname=NAME) as kept:
+        before = shown(client)
+
+        make_certificate(installation.directory)
+
+        after = shown(client)
+        kept.sendall(f"GET /v1/whoami HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode("ascii"))
+        answer = kept.recv(4096)
+    assert before != after == in_file(installation.directory)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_renewed_certificate_that_cannot_be_used(installation: Installation) -> None:
+    """One without its key changes nothing, and is told once; with its key it is taken."""
+    other = installation.directory / "other"
+    other.mkdir()
+    make_certificate(other)
+    configure(installation)
+    client = ApiClient(installation)
+    sidecar = installation.start_sidecar()
+    before = shown(client)
+
+    (other / "api.pem").rename(installation.directory / "api.pem")
+    without_key = [shown(client) for _ in range(3)]
+    (other / "api.key").rename(installation.directory / "api.key")
+    with_key = shown(client)
+
+    assert without_key == [before] * 3
+    assert with_key == in_file(installation.directory) != before
+    told = [line for line in sidecar.log_text().splitlines() if "cannot be used together" in line]
+    assert len(told) == 1
+    assert "api: " in told[0]
+    assert "served on" in told[0]
+
+
 @pytest.mark.parametrize(
     ("api", "told"),
     [

@@ -344,6 +344,15 @@ class TestRows:
             "image": {"placed": True, "reason": "before </body>"},
         }
 
+    def test_what_an_instrumented_message_has_left(self, openclick: CommandLine) -> None:
+        """The parts that stayed as they are, each with its reason."""
+        left = "part 2 left: unknown transfer encoding; part 4 left: bad base64"
+        openclick.record(a_message(reason=left))
+
+        text = openclick("explain", "message", EMAIL_ID_TEXT).text
+
+        assert f"outcome          instrumented: {left}\n" in text
+
     def test_every_copy_is_told(self, openclick: CommandLine) -> None:
         """Oldest first."""
         openclick.record(

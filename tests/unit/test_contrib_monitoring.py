@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from openclick_sidecar.metrics import exposition, metrics
+from openclick.store import Heartbeat
+from openclick_sidecar.damage import Damage
+from openclick_sidecar.metrics import Readings, exposition, metrics
+from openclick_sidecar.store_state import StoreState
 from unit.test_metrics import FULL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +112,23 @@ def test_each_reason_and_outcome_that_is_asked_for_exists() -> None:
     for value in values:
         for each in value.split("|"):
             assert f'"{each}"' in source, each
+
+
+def test_what_an_alert_waits_for_is_told_from_the_start() -> None:
+    """As 0: growth is seen only of what was there before, so the first fault would go unheard."""
+    series = re.findall(r"increase\((.+)\[", RULES.read_text("utf-8"))
+    fresh = Readings(
+        0,
+        hits=dict.fromkeys(("recorded", "journaled", "lost"), 0),
+        unreadable_rows=Damage().counts(),
+        state=StoreState(Heartbeat(7, "0.1.0", 0, 0, {})),
+    )
+
+    told = exposition(fresh).decode().splitlines()
+
+    assert len(series) >= 7
+    for name in series:
+        assert any(line.startswith(name) and line.endswith(" 0.0") for line in told), name
 
 
 def panels() -> list[dict[str, Any]]:

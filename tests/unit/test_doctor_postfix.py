@@ -242,9 +242,28 @@ class TestSizes:
         """Then a message near the limit goes out untouched."""
         facts = with_postfix(a_service(cleanup_service_name="cleanup"))
 
-        assert one(judge_postfix.sizes, facts).startswith(
-            "warning submission/inet: cleanup takes no"
-        )
+        found = one(judge_postfix.sizes, facts)
+
+        assert found.startswith("warning submission/inet: cleanup takes no")
+        assert found.endswith("-> openclick postfix --apply")
+
+    def test_a_listener_that_is_not_recognised(self) -> None:
+        """As the API's own: the command is told with the service that it would pass over."""
+        options = {"smtpd_milters": MILTERS}
+        facts = with_postfix(Service("127.0.0.1:10587", "inet", True, "smtpd", options))
+
+        found = one(judge_postfix.sizes, facts)
+
+        assert found.endswith("-> openclick postfix --apply --service 127.0.0.1:10587/inet")
+
+    def test_the_second_listener_of_a_split(self) -> None:
+        """The plain command knows it."""
+        cramped = replace(INJECT, overrides=INJECT_OPTIONS | {"cleanup_service_name": "cleanup"})
+        facts = with_postfix(SPLIT, cramped, *HOPS, **LIMIT)
+
+        found = one(judge_postfix.sizes, facts)
+
+        assert found.endswith("-> openclick postfix --apply")
 
     def test_messages_larger_than_the_milter_works_on(self) -> None:
         """Postfix takes 30 MB, and the milter's bound is 10."""

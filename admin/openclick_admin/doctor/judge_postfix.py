@@ -17,6 +17,7 @@ from openclick_admin.doctor.passages import (
 from openclick_admin.postconf import Postfix, Service
 from openclick_admin.postfix_lists import elements, endpoint
 from openclick_admin.postfix_plan import submission_services
+from openclick_admin.postfix_split import inject_listener
 
 APPLY = "openclick postfix --apply"
 _OLDEST = (3, 7)
@@ -125,14 +126,14 @@ def order(facts: Facts) -> Iterator[Finding]:
                 passage.where,
                 f"{', '.join(signers)} comes before OpenClick: what it has "
                 "signed goes out untracked, for a signature must not be broken",
-                APPLY,
+                _apply(facts, passage),
             )
         elif ahead:
             yield warning(
                 passage.where,
                 f"{', '.join(ahead)} comes before OpenClick; if it signs, "
                 "its mail goes out untracked",
-                f"put OpenClick first: {APPLY}",
+                f"put OpenClick first: {_apply(facts, passage)}",
             )
         else:
             behind = len(passage.milters) - 1
@@ -151,7 +152,7 @@ def default_action(facts: Facts) -> Iterator[Finding]:
                 passage.where,
                 f"default_action={passage.action or '(none)'}: mail is "
                 "refused or held while the milter cannot be reached",
-                APPLY,
+                _apply(facts, passage),
             )
 
 
@@ -180,20 +181,21 @@ def sizes(facts: Facts) -> Iterator[Finding]:
     """Whether a message may grow by what tracking adds."""
     most = facts.config.milter.max_message_bytes
     for passage in _passages(facts):
+        apply = _apply(facts, passage)
         announced, room = passage.announced_bytes, passage.cleanup_bytes
         if room and most > room:
             yield fault(
                 passage.where,
                 f"milter.max_message_bytes is {most:,}, but cleanup refuses "
                 f"more than {room:,}: mail that grows past it gets a permanent 552",
-                f"{APPLY}, or set max_message_bytes = {room}",
+                f"{apply}, or set max_message_bytes = {room}",
             )
         elif announced and most < announced:
             yield warning(
                 passage.where,
                 f"takes {announced:,} bytes, but messages past "
                 f"milter.max_message_bytes ({most:,}) go out untouched",
-                f"set max_message_bytes = {announced}, and give cleanup more room: {APPLY}",
+                f"set max_message_bytes = {announced}, and give cleanup more room: {apply}",
             )
         elif announced and room and room <= announced:
             yield warning(
@@ -201,10 +203,21 @@ def sizes(facts: Facts) -> Iterator[Finding]:
                 f"cleanup takes no more than the {announced:,} bytes that "
                 "are announced: a message close to that has no room for tracking and "
                 "goes out untouched",
-                APPLY,
+                apply,
             )
         else:
             yield ok(passage.where, f"cleanup takes {room:,} bytes" if room else "no size limit")
+
+
+def _apply(facts: Facts, passage: Passage) -> str:
+    """Return the command for one passage, named where the command would pass it over."""
+    postfix = facts.postfix.postfix
+    if postfix is None or passage.where == SENDMAIL:
+        return APPLY
+    known = (*submission_services(postfix, ()), inject_listener(postfix))
+    if any(service.key == passage.where for service in known if service is not None):
+        return APPLY
+    return f"{APPLY} --service {passage.where}"
 
 
 def _passages(facts: Facts) -> list[Passage]:

@@ -73,7 +73,7 @@ def test_mail_that_would_grow_too_large(milter: Milter) -> None:
 
 
 def test_part_that_is_left(milter: Milter, caplog: pytest.LogCaptureFixture) -> None:
-    """The log line of an instrumented message says which of its parts stayed, and it is counted."""
+    """Log line and row of an instrumented message say why a part of it stayed; it is counted."""
     caplog.set_level(logging.INFO)
     fields = [FIELDS[0], ("Content-Type", "multipart/mixed; boundary=b")]
     part = b"--b\r\nContent-Type: text/html\r\n%b\r\n" + HTML + b"\r\n"
@@ -84,3 +84,6 @@ def test_part_that_is_left(milter: Milter, caplog: pytest.LogCaptureFixture) -> 
     assert edits.body is not None
     assert 'parts_left="unknown transfer encoding"' in lines(caplog)[0]
     assert 1 == milter.counters.snapshot()["parts_left"]
+    assert [(Outcome.INSTRUMENTED, "part 2 left: unknown transfer encoding")] == [
+        (row.outcome, row.reason) for row in milter.rows()
+    ]

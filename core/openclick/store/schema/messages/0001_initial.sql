@@ -10,7 +10,7 @@ CREATE TABLE messages (
     copy BLOB NOT NULL,                  -- 4 random bytes; tells the copies of one email_id apart
     created_at INTEGER NOT NULL,
     outcome TEXT NOT NULL,               -- instrumented, untouched
-    reason TEXT NOT NULL,                -- why untouched; empty when instrumented
+    reason TEXT NOT NULL,                -- why untouched; when instrumented, which HTML parts were left
     queue_id TEXT NOT NULL,              -- Postfix's
     message_id TEXT,                     -- the Message-ID field, or NULL
     envelope_id TEXT,                    -- ENVID of MAIL FROM, or NULL
