@@ -232,6 +232,7 @@ class _Scanner:
     def run(self, position: int, end: int) -> None:
         """Scan from `position` to `end`."""
         html, links, self._end = self._html, self.result.links, end
+        self._searched_for_foreign = position
         jump = self._jump.match
         turns = 0
         while position < end and len(links) < self._most_links:
