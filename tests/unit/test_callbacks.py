@@ -1,12 +1,14 @@
 """What Postfix is told to send and to wait for (DESIGN 3.11)."""
 
 import logging
+from collections.abc import Iterator
 
 import Milter
 import pytest
 
 from openclick_milter.callbacks import OpenClickMilter
 from openclick_milter.gate import Gate
+from openclick_milter.submission import Edits, Submission
 
 
 def asked_for() -> int:
@@ -56,3 +58,45 @@ def test_macro_that_is_not_utf_8_counts_as_absent(caplog: pytest.LogCaptureFixtu
 
     assert "" == login
     assert ["milter: macro is not UTF-8: taken as absent macro={auth_authen}"] == caplog.messages
+
+
+def cut_off(pieces: list[bytes]) -> tuple[int, list[bytes]]:
+    """Return the reply to a body of `pieces` with a fault behind them, and what Postfix got."""
+
+    def body() -> Iterator[bytes]:
+        yield from pieces
+        raise MemoryError
+
+    class Known(Submission):
+        def __init__(self) -> None:
+            """Need no world."""
+
+        def end_of_message(self, _queue_id: str) -> Edits:
+            return Edits(body=body())
+
+    class Burst(OpenClickMilter):
+        def getsymval(self, _name: str) -> str:
+            return "4Xk2Q1z0"
+
+        def replacebody(self, body: bytes) -> None:
+            sent.append(body)
+
+    sent: list[bytes] = []
+    gate = Gate()
+    milter = Burst(lambda: pytest.fail("no world is needed"), gate)
+    milter._submission = Known()
+    reply = milter.eom()
+    assert gate.close(0)
+    return reply, sent
+
+
+def test_fault_inside_the_replacement(caplog: pytest.LogCaptureFixture) -> None:
+    """Postfix holds a piece of the new body: accepted, the mail would be delivered cut short."""
+    assert (Milter.TEMPFAIL, [b"<html>"]) == cut_off([b"<html>"])
+    assert ["4Xk2Q1z0: internal error in the edits sent_again=yes"] == caplog.messages
+
+
+def test_fault_before_the_replacement(caplog: pytest.LogCaptureFixture) -> None:
+    """The body is still the old one, so the mail goes out."""
+    assert (Milter.ACCEPT, []) == cut_off([])
+    assert ["4Xk2Q1z0: internal error in the edits sent_again=no"] == caplog.messages
