@@ -184,11 +184,13 @@ def test_nobody_has_to_wait(store: Store, recorder: MessageRecorder) -> None:
     recorder.record(row(0)).wait(10)
 
     recorder.leave(row(1))
-    wait_until(lambda: on_disk(store, 1), 10, "the row")
+    wait_until(lambda: on_disk(store, 1), 5, "the row, sooner than the next heartbeat")
     recorder.leave(row(2))
+    wait_until(lambda: on_disk(store, 2), 5, "the next row, likewise")
+    recorder.leave(row(3))
     recorder.stop()
 
-    assert (row(1), row(2)) == (on_disk(store, 1), on_disk(store, 2))
+    assert [row(1), row(2), row(3)] == [on_disk(store, number) for number in (1, 2, 3)]
 
 
 def test_rows_that_lie_are_one_commit_with_those_that_somebody_waits_for(
