@@ -174,6 +174,8 @@ class MessageRecorder:
                 self._write_some()
             if not ending:
                 self._do_chores()
+        if self._owed:
+            self._correct()
         self._close()
 
     def _sleep(self) -> bool:
@@ -197,7 +199,7 @@ class MessageRecorder:
             self._correct()
 
     def _correct(self) -> None:
-        """Write the corrections; what the store does not take is tried again with each beat."""
+        """Write the corrections; what is refused is tried again with each beat, and at the end."""
         tickets = [Ticket(message) for message in self._owed]
         self._write(tickets)
         self._owed = [ticket.message for ticket in tickets if ticket.failed]

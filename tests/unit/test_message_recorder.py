@@ -19,7 +19,7 @@ from openclick_milter import recorder as recorder_module
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder, NotRecorded
-from support.processes import WaitTimeoutError, wait_until
+from support.processes import wait_until
 from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 
@@ -144,25 +144,42 @@ def test_who_gives_up_leaves_an_untouched_row(store: Store, idle: MessageRecorde
     assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
 
 
-def test_a_correction_that_fails_is_made_later(
-    store: Store, idle: MessageRecorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The row says "untouched" once the store takes rows again, whatever came in between."""
-    monkeypatch.setattr(recorder_module, "BEAT_SECONDS", 0.05)
-    room = iter([None, NoRoom("too little is free"), NoRoom("too little is free")])
+def refuse_a_correction(store: Store, idle: MessageRecorder) -> None:
+    """Start the recorder on a row that is given up; return when its correction was refused."""
+    refused = threading.Event()
+    room = iter([None, NoRoom("too little is free")])
 
     def require_room(_log: MessageLog) -> None:
         if fault := next(room, None):
+            refused.set()
             raise fault
 
     idle._require_room = require_room
     store.message_log().close()
     with pytest.raises(NotRecorded, match="store too slow"):
         idle.record(row(1)).wait(0)
-
     idle.start()
-    with contextlib.suppress(WaitTimeoutError):
-        wait_until(lambda: getattr(on_disk(store), "reason", ""), 5, "the correction")
+    assert refused.wait(10)
+
+
+def test_a_refused_correction_is_made_with_a_heartbeat(
+    store: Store, idle: MessageRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row says "untouched" once the store takes rows again."""
+    monkeypatch.setattr(recorder_module, "BEAT_SECONDS", 0.05)
+
+    refuse_a_correction(store, idle)
+
+    wait_until(lambda: getattr(on_disk(store), "reason", ""), 10, "the correction")
+    idle.stop()
+    assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
+
+
+def test_a_refused_correction_is_made_at_the_end(store: Store, idle: MessageRecorder) -> None:
+    """A retired recorder has no heartbeat any more, and ends before its successor."""
+    idle.retire()
+
+    refuse_a_correction(store, idle)
     idle.stop()
 
     assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
