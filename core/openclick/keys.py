@@ -19,6 +19,7 @@ import contextlib
 import logging
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -237,17 +238,19 @@ def _read_key(path: Path) -> bytes:
 
 def _write_durably(path: Path, content: bytes) -> None:
     """Make `path` appear at once and whole, on disk, and never over an existing file."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A name of its own: two who rotate at once must not write into each other's file.
+    descriptor, temporary = tempfile.mkstemp(".new", f"{path.name}.", path.parent)
     try:
-        os.fchown(descriptor, -1, path.parent.stat().st_gid)
-        os.fchmod(descriptor, 0o640)
-        os.write(descriptor, content)
-        os.fsync(descriptor)
+        try:
+            os.fchown(descriptor, -1, path.parent.stat().st_gid)
+            os.fchmod(descriptor, 0o640)
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.link(temporary, path)
     finally:
-        os.close(descriptor)
-    os.link(temporary, path)
-    os.unlink(temporary)
+        os.unlink(temporary)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

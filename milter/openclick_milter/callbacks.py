@@ -2,11 +2,11 @@
 
 The only importer of Milter.  Each method asks the submission and translates its answer into a
 milter status.  Promises: no callback ever raises or answers anything but CONTINUE, SKIP or ACCEPT:
-for a fault of ours the mail goes out as it came.
+for a fault of ours the mail goes out as it came.  But for one inside the burst of edits at the end
+of the message: Postfix holds half of a body by then, and is told to have the mail sent again.
 
-Limits: the burst of edits at the end of the message has no way back.  A process killed inside it
-leaves Postfix with half a message (DESIGN 3.10); so nothing that can fail stands there but memory
-for the next piece of a long body.
+Limits: a process killed inside the burst leaves Postfix with that half (DESIGN 3.10); so nothing
+that can fail stands there but memory for the next piece of a long body.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from openclick.logs import line
 from openclick_milter import envelope
 from openclick_milter.gate import Gate
 from openclick_milter.reasons import Reason
-from openclick_milter.submission import Next, Submission, World
+from openclick_milter.submission import Edits, Next, Submission, World
 from openclick_milter.trust import Client
 
 log = logging.getLogger(__name__)
@@ -119,11 +119,21 @@ class OpenClickMilter(Milter.Base):  # type: ignore[misc]  # pymilter has no typ
             if not let_in:
                 submission.leave(queue_id, Reason.ENDING)
                 return int(Milter.ACCEPT)
-            edits = submission.end_of_message(queue_id)
+            return self._send(queue_id, submission.end_of_message(queue_id))
+
+    def _send(self, queue_id: str, edits: Edits) -> int:
+        """Send the edits; return the milter status that ends the message."""
+        replacing = False
+        try:
             for removal in edits.removals:
                 self.chgheader(removal.name, removal.occurrence, _REMOVE)
             for piece in edits.body or ():
                 self.replacebody(piece)
+                replacing = True
+        except Exception:
+            log.exception(line(queue_id, "internal error in the edits", sent_again=replacing))
+            # Accepted with a piece of the new body, the mail would be delivered cut short.
+            return int(Milter.TEMPFAIL if replacing else Milter.ACCEPT)
         return int(Milter.ACCEPT)
 
     def abort(self) -> int:

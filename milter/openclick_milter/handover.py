@@ -64,10 +64,17 @@ class PublicSocket:
 
 
 def publish(public: Path) -> PublicSocket:
-    """Make the socket of this process the public one, in one step; remove what killed ones left."""
+    """Make the socket of this process the public one, in one step; remove what killed ones left.
+
+    Raises OSError where something else stands there; the socket is gone then.
+    """
     own = own_path(public)
     inode = own.stat().st_ino
-    own.rename(public)
+    try:
+        own.rename(public)
+    except OSError:
+        own.unlink()
+        raise
     for stale in _left_overs(public):
         stale.unlink(missing_ok=True)
     return PublicSocket(public, inode)

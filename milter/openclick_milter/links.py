@@ -120,6 +120,7 @@ _JUMP_IN_CONDITIONAL = _jump(
 _TAG_NAME = re.compile(rb"<(/?)[A-Za-z][^\t\n\f\r />]*")
 _MORE_ATTRIBUTES = re.compile(_ATTRIBUTES + _BETWEEN + rb"(>)?")
 _COMMENT_TOKEN = re.compile(_COMMENT)
+_NO_TAG = re.compile(_BOGUS_COMMENT + rb"|" + _LONE)
 _CONDITIONAL = re.compile(rb"<!--\[if[^\]>]*\]>((?s:.*))<!\[endif\]--!?>", re.IGNORECASE)
 _FOREIGN = re.compile(rb"<(?:svg|math)" + _NAME_END, re.IGNORECASE)
 _RAW_TEXT_END = {
@@ -231,6 +232,7 @@ class _Scanner:
     def run(self, position: int, end: int) -> None:
         """Scan from `position` to `end`."""
         html, links, self._end = self._html, self.result.links, end
+        self._searched_for_foreign = position
         jump = self._jump.match
         turns = 0
         while position < end and len(links) < self._most_links:
@@ -265,6 +267,8 @@ class _Scanner:
             return self._comment(position)
         if html.startswith(b"<![CDATA[", position, self._end):
             return self._cdata(position)
+        if no_tag := _NO_TAG.match(html, position, self._end):
+            return no_tag.end()  # nothing but the step of the pattern ended before it
         # "<!", "<?" and "</" open a comment that ran into the end of the input.
         return self._ended(EndedIn.COMMENT)
 

@@ -86,7 +86,11 @@ def run(config: Config, config_path: str) -> int:
         worlds.start()
         look_rarely()
         threading.Thread(target=callbacks.serve, name="libmilter", daemon=True).start()
-    public = publish(path) if path else None
+    try:
+        public = publish(path) if path else None
+    except OSError as error:
+        log.error(line("milter", f"{path}: cannot be put there: {error.strerror}; not started"))
+        return EX_UNAVAILABLE
     if public is None:
         log.warning(
             line(

@@ -6,8 +6,8 @@ must not wait, and its rows are written with the next ones that somebody waits f
 of a second at the latest.
 
 Promises: `Ticket.wait` returns only when the row is on disk; a row whose submission gave up
-waiting never stays in the store as "instrumented".  Limits: rows that are still queued when the
-process is killed are gone; only untouched mail's rows can be among them.
+waiting does not stay in the store as "instrumented".  Limits: rows that are still queued when the
+process is killed are gone; only untouched mail's rows and corrections can be among them.
 
 Where the file system is at its reserve (`require_room`) no row is written, so that mail passes
 untouched and the sweep has room to work in.  A messages.db that was deleted or replaced is opened
@@ -74,6 +74,11 @@ class Ticket:
         if self._fault:
             raise NotRecorded(self._fault)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the row was settled without being written."""
+        return bool(self._fault)
+
     def settle(self, fault: str = "") -> Message | None:
         """End the wait; return the corrected row where the submission gave up meanwhile."""
         with self._lock:
@@ -118,6 +123,7 @@ class MessageRecorder:
         self._retired = False
         self._log: MessageLog | None = None
         self._rows: deque[Ticket] = deque()  # in the order in which they were handed over
+        self._owed: list[Message] = []  # corrections that the store has not taken yet
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
         self._told_of_lying = False
         self._thread = threading.Thread(target=self._run, name="message-recorder", daemon=True)
@@ -168,6 +174,8 @@ class MessageRecorder:
                 self._write_some()
             if not ending:
                 self._do_chores()
+        if self._owed:
+            self._correct()
         self._close()
 
     def _sleep(self) -> bool:
@@ -187,7 +195,14 @@ class MessageRecorder:
         batch = [self._rows.popleft() for _ in range(min(len(self._rows), _MAX_BATCH))]
         corrections = self._write(batch)
         if corrections:
-            self._write([Ticket(message) for message in corrections])
+            self._owed += corrections
+            self._correct()
+
+    def _correct(self) -> None:
+        """Write the corrections; what is refused is tried again with each beat, and at the end."""
+        tickets = [Ticket(message) for message in self._owed]
+        self._write(tickets)
+        self._owed = [ticket.message for ticket in tickets if ticket.failed]
 
     def _do_chores(self) -> None:
         """Beat and sweep, where either is due; a sweep that leaves something comes again soon."""
@@ -205,6 +220,8 @@ class MessageRecorder:
         try:
             if beats:
                 self._housekeeping.beat(self._open())
+                if self._owed:
+                    self._correct()
             if sweeps and self._housekeeping.sweep(self._open()):
                 self._sweep_at = at + SWEEP_AGAIN_SECONDS
         except StoreFault as fault:

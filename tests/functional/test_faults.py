@@ -272,6 +272,22 @@ class TestStart:
         assert f"ended ({EX_UNAVAILABLE})" in str(failure.value)
         assert "unix:/nonexistent/milter.sock: cannot listen" in str(failure.value)
 
+    def test_socket_in_whose_place_a_directory_stands_is_named(self) -> None:
+        """Likewise where the path names the directory itself; no socket is left beside it."""
+        with Installation() as installation:
+            spool = installation.directory / "spool"
+            (spool / "openclick").mkdir(parents=True)
+            os.chown(spool, installation.milter_uid, installation.gid)
+            installation.configure(f"unix:{spool}/openclick", 53)
+
+            with pytest.raises(DaemonError) as failure:
+                installation.start_milter()
+
+            left = list(spool.iterdir())
+        assert f"ended ({EX_UNAVAILABLE})" in str(failure.value)
+        assert f"{spool}/openclick: cannot be put there: Is a directory" in str(failure.value)
+        assert [spool / "openclick"] == left
+
 
 def _untouched_row(deployment: Deployment, raw: bytes) -> Message | None:
     """Return the row of a mail once it says "untouched"."""

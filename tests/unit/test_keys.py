@@ -44,6 +44,25 @@ def test_rotation_adds_and_keeps(tmp_path: Path) -> None:
     assert ring.sealing_id == 2
 
 
+def test_two_rotations_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One makes the key, the other is refused and leaves nothing: a key's file never changes."""
+    made: list[tuple[Path, bytes]] = []
+    fchown = os.fchown
+
+    def meanwhile(*arguments: int) -> None:
+        monkeypatch.setattr(os, "fchown", fchown)
+        path = rotate_keys(str(tmp_path))
+        made.append((path, path.read_bytes()))
+        fchown(*arguments)
+
+    monkeypatch.setattr(os, "fchown", meanwhile)
+
+    with pytest.raises(KeyFault, match=r"000\.v1\.key: cannot be written: File exists"):
+        rotate_keys(str(tmp_path))
+
+    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == made
+
+
 def test_key_file_is_for_owner_and_group_whatever_the_umask(tmp_path: Path) -> None:
     """0640: both daemons read by the group, nobody else does."""
     before = os.umask(0o000)
@@ -104,14 +123,10 @@ def test_rotation_in_a_missing_directory(tmp_path: Path) -> None:
         rotate_keys(path)
 
 
-def test_rotation_that_cannot_write(tmp_path: Path) -> None:
-    """The file and the reason are named, and no half key is left."""
-    (tmp_path / "000.v1.new").mkdir()
-
-    with pytest.raises(KeyFault, match=r"000\.v1\.key: cannot be written: Is a directory"):
-        rotate_keys(str(tmp_path))
-
-    assert ["000.v1.new"] == os.listdir(tmp_path)
+def test_rotation_that_cannot_write() -> None:
+    """The file and the reason are named; in /proc not even root makes one."""
+    with pytest.raises(KeyFault, match=r"/proc/self/000\.v1\.key: cannot be written: No such file"):
+        rotate_keys("/proc/self")
 
 
 def test_no_key(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from openclick.ids import new_email_id
 from openclick.instants import SECOND
 from openclick.messages import Message, Outcome
 from openclick.store import MessageLog, NoRoom, Store, open_store
+from openclick_milter import recorder as recorder_module
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder, NotRecorded
@@ -143,6 +144,47 @@ def test_who_gives_up_leaves_an_untouched_row(store: Store, idle: MessageRecorde
     assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
 
 
+def refuse_a_correction(store: Store, idle: MessageRecorder) -> None:
+    """Start the recorder on a row that is given up; return when its correction was refused."""
+    refused = threading.Event()
+    room = iter([None, NoRoom("too little is free")])
+
+    def require_room(_log: MessageLog) -> None:
+        if fault := next(room, None):
+            refused.set()
+            raise fault
+
+    idle._require_room = require_room
+    store.message_log().close()
+    with pytest.raises(NotRecorded, match="store too slow"):
+        idle.record(row(1)).wait(0)
+    idle.start()
+    assert refused.wait(10)
+
+
+def test_a_refused_correction_is_made_with_a_heartbeat(
+    store: Store, idle: MessageRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row says "untouched" once the store takes rows again."""
+    monkeypatch.setattr(recorder_module, "BEAT_SECONDS", 0.05)
+
+    refuse_a_correction(store, idle)
+
+    wait_until(lambda: getattr(on_disk(store), "reason", ""), 10, "the correction")
+    idle.stop()
+    assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
+
+
+def test_a_refused_correction_is_made_at_the_end(store: Store, idle: MessageRecorder) -> None:
+    """A retired recorder has no heartbeat any more, and ends before its successor."""
+    idle.retire()
+
+    refuse_a_correction(store, idle)
+    idle.stop()
+
+    assert row(1, outcome=Outcome.UNTOUCHED, reason="store too slow", links=()) == on_disk(store)
+
+
 def test_who_waits_long_enough_is_not_corrected(store: Store, idle: MessageRecorder) -> None:
     """Settled before it gave up."""
     ticket = idle.record(row(1))
@@ -159,11 +201,13 @@ def test_nobody_has_to_wait(store: Store, recorder: MessageRecorder) -> None:
     recorder.record(row(0)).wait(10)
 
     recorder.leave(row(1))
-    wait_until(lambda: on_disk(store, 1), 10, "the row")
+    wait_until(lambda: on_disk(store, 1), 5, "the row, sooner than the next heartbeat")
     recorder.leave(row(2))
+    wait_until(lambda: on_disk(store, 2), 5, "the next row, likewise")
+    recorder.leave(row(3))
     recorder.stop()
 
-    assert (row(1), row(2)) == (on_disk(store, 1), on_disk(store, 2))
+    assert [row(1), row(2), row(3)] == [on_disk(store, number) for number in (1, 2, 3)]
 
 
 def test_rows_that_lie_are_one_commit_with_those_that_somebody_waits_for(

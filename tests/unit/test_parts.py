@@ -202,6 +202,7 @@ def test_enclosed_message() -> None:
         (MIXED, b"--b\r\n\r\nx\r\n--b\r\n--b\r\n\r\n--b--", Reason.NO_PART_BETWEEN),
         (MIXED, b"--b\r\n\r\nx\r--b\r\n\r\n--b--", Reason.BARE_CR_BOUNDARY),
         (MIXED, b"--b\r\rx\r\n--b--", Reason.BARE_CR_BOUNDARY),
+        (MIXED, b"--b\r\n\r\nx\r\n--b--\r\ny\r--b\r\n", Reason.BARE_CR_BOUNDARY),
         (
             [*MIXED, ("Content-Transfer-Encoding", "base64")],
             b"--b\r\n\r\n--b--",

@@ -94,6 +94,22 @@ def test_a_row_behind_a_lock_is_none(store: Store, rows: MessageRows) -> None:
     assert a_message(message_id=MESSAGE_ID) == rows.maybe_message(EMAIL_ID, COPY)
 
 
+def test_a_file_that_was_replaced_is_opened_anew(store: Store, rows: MessageRows) -> None:
+    """A back-up that was put back, or a file that was set aside: old rows tell nothing."""
+    before = rows.maybe_message(EMAIL_ID, COPY)
+    for name in ("messages.db", "messages.db-wal", "messages.db-shm"):
+        (store.directory / name).unlink(missing_ok=True)
+    with closing(store.message_log()) as log:
+        log.record([a_message(message_id="<2@kontor.example>")])
+
+    after = rows.maybe_message(EMAIL_ID, COPY)
+
+    assert (MESSAGE_ID, "<2@kontor.example>") == (
+        before and before.message_id,
+        after and after.message_id,
+    )
+
+
 def test_a_reader_that_others_wait_in_is_not_waited_for(rows: MessageRows) -> None:
     """One session's slow read does not hold up all others."""
     with rows._lock:

@@ -9,7 +9,15 @@ import pytest
 from openclick.ids import new_email_id
 from openclick.instants import SECOND
 from openclick.messages import Labels, Message, Outcome
-from openclick.store import Heartbeat, MessageLog, MessageReader, Store, StoreFault, open_store
+from openclick.store import (
+    Heartbeat,
+    MessageLog,
+    MessageReader,
+    Store,
+    StoreFault,
+    StoreMoved,
+    open_store,
+)
 from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 DAY = 86_400 * SECOND
@@ -140,3 +148,16 @@ def test_a_row_younger_than_its_id_is_not_swept(log: MessageLog, reader: Message
 
     assert [1, 0] == swept
     assert [waited] == reader.many_by_queue_id("4Xk2Q1z0")
+
+
+def test_a_file_that_is_deleted_at_the_commit_is_noticed(store: Store, log: MessageLog) -> None:
+    """The row went into what nobody can find any more, so it is to be written again."""
+
+    def delete(statement: str) -> None:
+        if statement == "COMMIT":
+            (store.directory / "messages.db").unlink()
+
+    log._database._connection.set_trace_callback(delete)
+
+    with pytest.raises(StoreMoved):
+        log.record([a_message()])

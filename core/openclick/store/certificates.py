@@ -11,7 +11,7 @@ from openclick.tracking_certificates import TrackingCertificate
 
 
 class CertificateView:
-    """What the milter reads."""
+    """What the command and the status page read; the milter goes by `SendingDomain.https`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

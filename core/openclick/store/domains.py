@@ -24,9 +24,8 @@ from openclick.store.database import Database
 
 _NAMES = """
     SELECT names.*, CASE
-        WHEN EXISTS (
-            SELECT 1 FROM domains
-            WHERE subdomain <> '' AND subdomain || '.' || domains.name = names.name
+        WHEN names.name IN (
+            SELECT subdomain || '.' || name FROM domains WHERE subdomain <> ''
         ) THEN 'current'
         WHEN EXISTS (SELECT 1 FROM domains WHERE domains.name = names.sending_domain) THEN 'former'
         ELSE 'removed'

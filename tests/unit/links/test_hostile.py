@@ -38,6 +38,7 @@ HOSTILE = [
     b"<!--[if mso]>",
     b"<!--[if mso]><a href=x><![endif]-->",
     b"<!--[if mso]><v:rect href=x><![endif]-->",
+    b"<!--[if mso]><![CDATA[x]]><![endif]-->",
     b"<v:rect x x x",
     b"<a" + b" x=y" * 60 + b" href=x>",
 ]

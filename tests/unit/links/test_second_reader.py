@@ -38,12 +38,17 @@ LONG_TAGS = st.tuples(
     RUNS,
     st.sampled_from([">", "/>", ""]),
 ).map("".join)
+# Tags by the hundred: the pattern jumps in steps of 500, and whatever stands where one ends counts.
+MANY_TAGS = st.builds(
+    str.__mul__, st.sampled_from(["<b>", "</b>", "<b x=y>", "<!x>"]), st.integers(495, 505)
+)
 DOCUMENTS = st.lists(st.one_of(FRAGMENTS, SPACES), max_size=40).map("".join)
 LONG_DOCUMENTS = st.lists(st.one_of(LONG_TAGS, FRAGMENTS, SPACES), max_size=8).map("".join)
+MANY_TOKENS = st.tuples(MANY_TAGS, DOCUMENTS).map("".join)
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.one_of(DOCUMENTS, LONG_DOCUMENTS))
+@given(st.one_of(DOCUMENTS, LONG_DOCUMENTS, MANY_TOKENS))
 def test_agrees_with_the_tokenizer(document: str) -> None:
     """On any jumble of tags, quotes and comments: no link missed, none extra, same `</body>`."""
     html = document.encode("latin-1")

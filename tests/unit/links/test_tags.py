@@ -186,6 +186,21 @@ def test_end_of_input(html: bytes, ended_in: EndedIn) -> None:
     assert (ended_in, []) == (found.ended_in, found.links)
 
 
+@pytest.mark.parametrize("conditional_comments", [False, True])
+@pytest.mark.parametrize(
+    "token", [b"<!x>", b"<?x>", b"</ x>", b"< ", b"</>", b"<!---->", b"<![CDATA[x>", b"<b x>"]
+)
+def test_link_behind_any_number_of_tags(token: bytes, conditional_comments: bool) -> None:
+    """Wherever a step of the pattern ends, what stands there hides neither link nor `</body>`."""
+    for number in range(495, 506):
+        html = b"<i>" * number + token + b"<a href=x></body>"
+
+        found = scan(html, conditional_comments=conditional_comments)
+
+        assert (1, EndedIn.TEXT) == (len(found.links), found.ended_in), number
+        assert html.index(b"</body>") == found.last_body_end
+
+
 def test_places_for_the_image() -> None:
     """The first `<body>`, the last `</body>` and the last `</html>` that are tokens are told."""
     html = (

@@ -53,13 +53,13 @@ def test_the_same_mail_coming_round_again_is_left(milter: Milter) -> None:
 def test_what_was_tracked_comes_round_again_and_is_left(milter: Milter) -> None:
     """Whatever was on the first time and is on the second: its control headers are gone by then."""
     opens, clicks = CONTROL[0], CONTROL[0].replace("Opens", "Clicks")
-    only_links, only_image = (opens, "no"), (clicks, "no")
-    for first_time in (only_links, only_image):
-        for second_time in (only_links, only_image):
-            _, first = milter.send([*FIELDS, first_time])
+    only_links, only_image, both = [(opens, "no")], [(clicks, "no")], list[tuple[str, str]]()
+    for first_time in (only_links, only_image, both):
+        for second_time in (only_links, only_image, both):
+            _, first = milter.send([*FIELDS, *first_time])
             assert first.body is not None
 
-            _, second = milter.send([*FIELDS, second_time], first.body)
+            _, second = milter.send([*FIELDS, *second_time], first.body)
 
             assert second.body is None, (first_time, second_time)
 

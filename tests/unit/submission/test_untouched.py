@@ -11,6 +11,7 @@ from unit.submission.transactions import (
     CONTROL,
     FIELDS,
     HTML,
+    QUEUE_ID,
     Milter,
     Sent,
     lines,
@@ -62,6 +63,19 @@ def test_mail_that_is_too_large(milter: Milter) -> None:
     milter.configure(max_message_bytes=10_000)
 
     untouched(milter, "message too large", body=HTML + b"x" * 20_000)
+
+
+def test_mail_that_is_too_large_by_a_chunk_that_was_not_kept(milter: Milter) -> None:
+    """What was kept looks like a whole message, and is not: nothing of it is sent back."""
+    milter.configure(max_message_bytes=10_000)
+    submission = milter.submission(FIELDS)
+    submission.end_of_headers(QUEUE_ID)
+
+    for chunk in (HTML, b"x" * 20_000, HTML):
+        submission.add_chunk(chunk)
+
+    assert submission.end_of_message(QUEUE_ID).body is None
+    assert ["message too large"] == [row.reason for row in milter.rows()]
 
 
 def test_mail_that_would_grow_too_large(milter: Milter) -> None:
