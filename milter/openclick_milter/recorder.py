@@ -212,11 +212,12 @@ class MessageRecorder:
             self._beat_at = at + BEAT_SECONDS
         if sweeps:
             self._sweep_at = at + BEAT_SECONDS
+        if beats:
+            tidy_up()
         if self._retired or not (beats or sweeps):
             return
         if beats:
             self._alive()
-            tidy_up()
         try:
             if beats:
                 self._housekeeping.beat(self._open())

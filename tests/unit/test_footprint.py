@@ -55,10 +55,16 @@ def test_a_mail_of_many_links_is_not_looked_through() -> None:
     assert before == collections()
 
 
-def test_cycles_go_with_the_next_heartbeat(tmp_path: Path) -> None:
-    """What a library or an exception ties together stays for seconds at the most."""
+@pytest.mark.parametrize("retired", [False, True])
+def test_cycles_go_with_the_next_heartbeat(tmp_path: Path, retired: bool) -> None:
+    """What a library or an exception ties together stays for seconds at the most.
+
+    Also in the old process of a hand-over, which may serve its sessions for an hour.
+    """
     housekeeping = Housekeeping(Counters(), lambda: 400, lambda: NOW, NOW)
     recorder = MessageRecorder(open_store(f"sqlite:{tmp_path}"), housekeeping, time.monotonic)
+    if retired:
+        recorder.retire()
     look_rarely()
     knot = weakref.ref(Knot())
     assert knot() is not None
