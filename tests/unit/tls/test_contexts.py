@@ -2,33 +2,14 @@
 
 import ssl
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from support.authority import Authority, replace
-from unit.tls_world import BROWSER, NAME, OTHER, PEER, VERSIONS, World, of_version
+from support.authority import replace
+from unit.tls.tls_world import BROWSER, NAME, OTHER, PEER, VERSIONS, World, of_version
 from unit.wire import Wire
-
-
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
-@pytest.fixture
-def world(tmp_path: Path, ca: Authority) -> Iterator[World]:
-    """Give an entrance that has a certificate for NAME."""
-    ca.put(tmp_path, NAME)
-    made = World(tmp_path, ca)
-    yield made
-    made.end()
-    assert made.admission.open == 0
-    assert made.hits.connections() == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
