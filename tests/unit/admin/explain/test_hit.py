@@ -9,7 +9,7 @@ import pytest
 from openclick.instants import SECOND
 from openclick.store import JudgeCursor, Judgement
 from openclick.verdicts import Verdict, Visitor
-from unit.command_line import CommandLine, Done
+from unit.admin.command_line import CommandLine, Done
 from unit.samples import (
     DESTINATION,
     EMAIL_ID_TEXT,
@@ -25,14 +25,6 @@ FIREFOX = a_hit().user_agent
 PREFETCH = Verdict(Visitor.PREFETCH, "purpose-prefetch", "purpose: prefetch")
 BURST = Verdict(Visitor.AUTOMATION, "burst", "3 links of one copy within 0.10 s from 192.0.2.0/24")
 LINE = '192.0.2.7 - - [27/Nov/2026:03:31:35 +0000] "{} HTTP/1.1" 302 0 "-" "{}"\n'
-
-
-@pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
-    """Return the command on an installation of its own."""
-    return CommandLine(tmp_path, monkeypatch, capfdbinary)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from openclick.tokens import BadToken, Kind, Token
 from openclick_admin import instrument as module
 from support import messages
 from support.messages import TRACKED_LINKS
-from unit.command_line import CommandLine
+from unit.admin.command_line import CommandLine
 from unit.samples import COPY, DOMAIN, EMAIL_ID, TRACKING_DOMAIN, a_domain, a_message
 
 HEADERS = {"X-Anypost-Tags": "autumn", "X-Anypost-Track-Opens": "yes"}
@@ -20,15 +20,7 @@ NEWSLETTER = messages.newsletter(headers=HEADERS)
 AS_IT_IS = "the milter would leave the message as it is"
 UNTOUCHED = NEWSLETTER.replace(CONTROL_LINES, b"")
 
-
-@pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
-    """Return the command, with one domain that tracks both."""
-    command = CommandLine(tmp_path, monkeypatch, capsysbinary)
-    command.add(a_domain())
-    return command
+pytestmark = pytest.mark.usefixtures("tracked_domain")
 
 
 def html_of(raw: bytes) -> str:

@@ -3,29 +3,25 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.domains import VerificationFailure, VerificationMode
 from openclick.store import Registry
-from unit.command_line import NOBODY_IS_ASKED, CommandLine, call_this_machine
+from unit.admin.command_line import NOBODY_IS_ASKED, CommandLine, call_this_machine
 from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 
 FAILURE = VerificationFailure("name_not_found", f"{TRACKING_DOMAIN} does not exist")
 
 
 @pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
+def openclick(openclick: CommandLine) -> CommandLine:
     """Return the command of an installation with one verified domain, reached over https."""
-    made = CommandLine(tmp_path, monkeypatch, capsysbinary)
-    made.configure('[sidecar]\npublic_hostname = "mail.openclick.example"')
-    with closing(made.store.registry(owner=True)) as registry:
+    openclick.configure('[sidecar]\npublic_hostname = "mail.openclick.example"')
+    with closing(openclick.store.registry(owner=True)) as registry:
         registry.domains.add(a_domain())
         registry.domains.record_verified(DOMAIN, NOW, https=True)
-    return made
+    return openclick
 
 
 @pytest.fixture

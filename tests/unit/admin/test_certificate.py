@@ -8,19 +8,16 @@ import pytest
 
 from openclick.instants import SECOND, now
 from openclick.tracking_certificates import TrackingCertificate
-from unit.command_line import CommandLine
+from unit.admin.command_line import CommandLine
 
 NAME, OTHER = "track.kontor.example", "links.andere.example"
 DAY = 86_400 * SECOND
 
 
 @pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
+def openclick(openclick: CommandLine) -> CommandLine:
     """Give the command, with one certificate of ACME's and one order that failed."""
-    made = CommandLine(tmp_path, monkeypatch, capfdbinary)
-    with closing(made.store.registry()) as registry:
+    with closing(openclick.store.registry()) as registry:
         book = registry.certificates
         good = TrackingCertificate(
             NAME,
@@ -32,7 +29,7 @@ def openclick(
         book.record_seen([good, TrackingCertificate(OTHER)])
         book.record_attempt(OTHER, 1_795_762_800 * SECOND, 1_795_763_100 * SECOND)
         book.record_failure(OTHER, "acme_validation_failed", "not ours", 1, 1_795_763_100 * SECOND)
-    return made
+    return openclick
 
 
 def test_the_list(openclick: CommandLine) -> None:

@@ -4,14 +4,12 @@ Nothing runs here, so there are faults; which faults, the tests of the judges an
 installation tell.
 """
 
-from pathlib import Path
-
 import pytest
 
 from openclick_admin.doctor import checks, command, gather
 from openclick_admin.doctor.checks import Check
 from openclick_admin.doctor.findings import Finding, fault, ok, warning
-from unit.command_line import CommandLine
+from unit.admin.command_line import CommandLine
 from unit.doctor_facts import healthy
 
 OK = ok("disk", "9 bytes are free")
@@ -20,11 +18,9 @@ FAULT = fault("milter", "has never run", "start it")
 
 
 @pytest.fixture
-def doctor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
+def doctor(openclick: CommandLine) -> CommandLine:
     """Give the command, on an installation without Postfix."""
-    return CommandLine(tmp_path, monkeypatch, capsysbinary)
+    return openclick
 
 
 @pytest.fixture

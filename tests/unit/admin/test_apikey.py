@@ -1,23 +1,13 @@
 """`openclick apikey`, run in-process against a real store."""
 
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.api_keys import secret_digest
-from unit.command_line import CommandLine
-from unit.samples import a_domain
+from unit.admin.command_line import CommandLine
 
-
-@pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
-    """Return the command, with kontor.example added."""
-    line = CommandLine(tmp_path, monkeypatch, capfdbinary)
-    line.add(a_domain())
-    return line
+pytestmark = pytest.mark.usefixtures("tracked_domain")
 
 
 def test_a_secret_is_shown_once(openclick: CommandLine) -> None:

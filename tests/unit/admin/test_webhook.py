@@ -3,24 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.instants import iso
 from openclick.store import Registry
 from openclick.webhooks import DeliveryState, WebhookStatus
-from unit.command_line import CommandLine
+from unit.admin.command_line import CommandLine
 from unit.delivery_steps import delivered, failed, go_round
 from unit.samples import NOW, SECRET, a_webhook, log_events
-
-
-@pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
-    """Return the command of an installation."""
-    return CommandLine(tmp_path, monkeypatch, capfdbinary)
 
 
 @pytest.fixture

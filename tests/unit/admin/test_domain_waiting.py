@@ -2,7 +2,6 @@
 
 import json
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from openclick.domains import VerificationFailure
 from openclick_admin import domain_verify
 from openclick_admin.domain_verify import Teller, wait_for
 from support.clock import Clock
-from unit.command_line import NOBODY_IS_ASKED, CommandLine, call_this_machine
+from unit.admin.command_line import NOBODY_IS_ASKED, CommandLine, call_this_machine
 from unit.samples import DOMAIN, TRACKING_DOMAIN
 
 MISSING = VerificationFailure("name_not_found", f"{TRACKING_DOMAIN} does not exist")
@@ -50,15 +49,12 @@ class Watched:
 
 
 @pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
+def openclick(openclick: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Return the command of an installation on a machine that has no public name."""
-    made = CommandLine(tmp_path, monkeypatch, capsysbinary)
-    made.configure(NOBODY_IS_ASKED)
-    with closing(made.store.registry(owner=True)):
+    openclick.configure(NOBODY_IS_ASKED)
+    with closing(openclick.store.registry(owner=True)):
         call_this_machine(monkeypatch, "mail")
-    return made
+    return openclick
 
 
 def test_until_it_is_verified() -> None:

@@ -1,12 +1,7 @@
-"""`openclick explain message`: files read by two readers, and rows found by their ids."""
-
-import itertools
-from pathlib import Path
+"""`openclick explain message FILE`: what the milter would do, by two readers."""
 
 import pytest
 
-from openclick.ids import format_email_id
-from openclick.messages import Outcome
 from openclick.tokens import Kind, Token
 from openclick_admin import explain as module
 from openclick_admin.context import Admin
@@ -14,44 +9,11 @@ from openclick_admin.explain_file import Page, SecondReading, explain
 from openclick_admin.instrument import Offline
 from support import messages
 from support.messages import TRACKED_LINKS, UNTRACKED_LINKS
-from unit.command_line import CommandLine, Done
-from unit.samples import (
-    COPY,
-    DESTINATION,
-    DOMAIN,
-    EMAIL_ID,
-    EMAIL_ID_TEXT,
-    TRACKING_DOMAIN,
-    a_domain,
-    a_message,
-)
+from unit.admin.command_line import CommandLine
+from unit.admin.explain.explained_mail import A, B, explained
+from unit.samples import COPY, DESTINATION, EMAIL_ID, EMAIL_ID_TEXT, TRACKING_DOMAIN, a_message
 
-A = "https://a.example/"
-B = "https://b.example/"
-
-
-@pytest.fixture
-def openclick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> CommandLine:
-    """Return the command, with one domain that tracks both."""
-    command = CommandLine(tmp_path, monkeypatch, capsysbinary)
-    command.add(a_domain())
-    return command
-
-
-def explained(openclick: CommandLine, raw: bytes, *args: str, columns: int = 80) -> Done:
-    """Explain a message as a file, by default as JSON."""
-    path = openclick.config_path.with_name("mail.eml")
-    path.write_bytes(raw)
-    done = openclick("explain", "message", str(path), *(args or ("--json",)), columns=columns)
-    assert (done.status, done.err) == (0, "")
-    return done
-
-
-def table_of(text: str) -> list[str]:
-    """Return the lines of the links' table."""
-    return list(itertools.dropwhile(lambda line: not line.startswith("#"), text.splitlines()))
+pytestmark = pytest.mark.usefixtures("tracked_domain")
 
 
 class TestFile:
@@ -281,169 +243,3 @@ class TestTwoReaders:
             "the readers are not compared: BeautifulSoup took more than 0.05 s"
         ]
         assert (len(said["links"]), said["readers_differ"]) == (12, [])
-
-
-class TestRows:
-    """What the milter did, from its message rows."""
-
-    @pytest.mark.parametrize(
-        "wanted",
-        [
-            "4Xk2Q1z0",
-            "4Xk2Q1first",
-            EMAIL_ID_TEXT,
-            "<1@kontor.example>",
-            "1@kontor.example",
-        ],
-        ids=["queue id", "first queue id", "email id", "Message-ID", "without brackets"],
-    )
-    def test_a_row_is_found_by_each_id(self, openclick: CommandLine, wanted: str) -> None:
-        """Whichever the admin has at hand; a split message has two queue ids."""
-        other = a_message(email_id=bytes(16), queue_id="x", message_id="<2@kontor.example>")
-        openclick.record(a_message(first_queue_id="4Xk2Q1first"), other)
-
-        found = openclick("explain", "message", wanted, "--json").json
-
-        assert [row["email_id"] for row in found] == [EMAIL_ID_TEXT]
-
-    def test_a_row_is_told_whole(self, openclick: CommandLine) -> None:
-        """Outcome, decision, labels, links and image, in the glossary's words."""
-        openclick.record(a_message())
-
-        (row,) = openclick("explain", "message", EMAIL_ID_TEXT, "--json").json
-
-        assert row == {
-            "email_id": EMAIL_ID_TEXT,
-            "copy": COPY.hex(),
-            "queue_id": "4Xk2Q1z0",
-            "first_queue_id": None,
-            "login": None,
-            "message_id": "<1@kontor.example>",
-            "envelope_id": "QQ314159",
-            "created_at": "2025-11-23T22:40:00.123Z",
-            "outcome": "instrumented",
-            "reason": "",
-            "sender": "bounces@kontor.example",
-            "from": "Kontor Nord <news@kontor.example>",
-            "recipients": ["anna@reader.example"],
-            "subject": "Jackets – and boots",
-            "sending_domain": DOMAIN,
-            "tracking_domain": TRACKING_DOMAIN,
-            "decision": {
-                "opens": {"on": True, "reason": "domain default is on"},
-                "clicks": {"on": True, "reason": "header says on"},
-            },
-            "tags": ["autumn", "boots"],
-            "topic": "news.weekly",
-            "campaign": "nov-2025",
-            "headers": {"x_order": "17"},
-            "links": [
-                {"index": 0, "destination": DESTINATION, "tracked": True, "reason": ""},
-                {"index": 1, "destination": "#top", "tracked": False, "reason": "anchor"},
-            ],
-            "image": {"placed": True, "reason": "before </body>"},
-        }
-
-    def test_every_copy_is_told(self, openclick: CommandLine) -> None:
-        """Oldest first."""
-        openclick.record(
-            a_message(copy=b"late", created_at=2, outcome=Outcome.UNTOUCHED, reason="attachment"),
-            a_message(copy=b"soon", created_at=1),
-        )
-
-        text = openclick("explain", "message", EMAIL_ID_TEXT).text
-
-        assert text.index(b"soon".hex()) < text.index(b"late".hex())
-        assert "outcome          untouched: attachment\n" in text
-
-    @pytest.mark.parametrize(
-        ("wanted", "status", "told"),
-        [
-            ("4Xk2Q1z0", 1, "4Xk2Q1z0: no such file, and no message row has this id"),
-            ("<9@kontor.example>", 1, "<9@kontor.example>: no such file, and no message row"),
-            (format_email_id(bytes(16)), 1, "no message row has this id"),
-            ("email_17", 2, "'email_17' is no email id"),
-            ("./mail.eml", 1, "./mail.eml: no such file, and no id of a message"),
-        ],
-        ids=["queue id", "Message-ID", "email id", "malformed", "file"],
-    )
-    def test_what_is_not_found(
-        self, openclick: CommandLine, wanted: str, status: int, told: str
-    ) -> None:
-        """One line says so."""
-        openclick.record(a_message(queue_id="other"))
-
-        done = openclick("explain", "message", wanted)
-
-        assert (done.status, done.out) == (status, b"")
-        assert told in done.err
-
-    def test_without_rows(self, openclick: CommandLine) -> None:
-        """A store in which the milter has not written yet ends with 69."""
-        assert openclick("explain", "message", "4Xk2Q1z0").status == 69
-
-
-class TestTerminal:
-    """How it looks."""
-
-    def test_a_file(self, openclick: CommandLine) -> None:
-        """What would be done comes first, then the fields, then the links."""
-        text = explained(openclick, messages.newsletter(), "--").text
-
-        lines = text.splitlines()
-        assert lines[0].endswith("mail.eml: would be instrumented")
-        assert lines[1] == "(as if submitted by a trusted client: trust is not evaluated offline)"
-        assert "clicks           on: domain default is on" in lines
-        assert "links            7 tracked, 5 left alone" in lines
-        assert "1   #offers" in text
-
-    @pytest.mark.parametrize("columns", [80, 120])
-    def test_the_table_fits(self, openclick: CommandLine, columns: int) -> None:
-        """No line of it is wider than the terminal."""
-        text = explained(openclick, messages.newsletter(), "--", columns=columns).text
-
-        widths = [len(line) for line in table_of(text)]
-        assert len(widths) > 12
-        assert max(widths) <= columns
-
-    def test_a_shared_reason_is_told_once(self, openclick: CommandLine) -> None:
-        """The table does not repeat for each link what keeps the whole message."""
-        raw = messages.newsletter(headers={"DKIM-Signature": "v=1"})
-
-        table = "\n".join(table_of(explained(openclick, raw, "--").text))
-
-        assert "DKIM" not in table
-        assert table.count("left: message untouched") == len(TRACKED_LINKS)
-
-    def test_parts_are_told_where_there_are_several(self, openclick: CommandLine) -> None:
-        """One HTML part needs no column, two do."""
-        page = messages.text_part("html", f'<a href="{A}">a</a>', "8bit", "utf-8")
-        mixed = messages.multipart("mixed", "mix", page, page)
-        raw = f"From: x@{DOMAIN}\r\n".encode() + mixed
-
-        assert table_of(explained(openclick, raw, "--").text)[0].split() == [
-            *("#", "PART", "LINK", "WHAT")
-        ]
-
-    def test_nothing_reaches_the_terminal_as_a_control(self, openclick: CommandLine) -> None:
-        """An escape sequence in a stranger's mail is spelled out."""
-        page = '<body><a href="https://x.example/\x1b[2J\u202e">x</a></body>'
-        raw = messages.html_only(html=page, headers={"Message-ID": "<\x1b[31m@x>"})
-
-        text = explained(openclick, raw, "--").text
-
-        assert "\x1b" not in text
-        assert "\u202e" not in text
-        assert "<\\x1b[31m@x>" in text
-
-    def test_links_of_ours(self, openclick: CommandLine) -> None:
-        """Their destination stands in the table, their message above it."""
-        token = Token(EMAIL_ID, COPY, 3, DESTINATION)
-        link = openclick.ring.seal(Kind.CLICK, TRACKING_DOMAIN, token)
-        page = f'<body><a href="https://{TRACKING_DOMAIN}/c/{link}">x</a></body>'
-
-        text = explained(openclick, messages.html_only(html=page), "--").text
-
-        assert f"ours already     {EMAIL_ID_TEXT}, copy {COPY.hex()}\n" in text
-        assert f"tracking links: 1, open images: 0, of {TRACKING_DOMAIN}\n" in text
-        assert f"{TRACKING_DOMAIN}, link 3:" in text
