@@ -101,6 +101,15 @@ class PackagedMachine:
         """Return a property of a unit."""
         return self.room.run("systemctl", "show", "--value", f"--property={name}", unit).stdout[:-1]
 
+    def is_active(self, unit: str) -> bool:
+        """Tell whether a unit runs."""
+        return self.service(unit, "ActiveState") == "active"
+
+    def schemas(self) -> dict[str, int]:
+        """Return the schema of each file of the store."""
+        done = self.room.run("openclick", "store", "check", "--json", check=False)
+        return {entry["name"]: entry["schema"] for entry in json.loads(done.stdout)["files"]}
+
     def journal(self, unit: str) -> str:
         """Return what a service has logged."""
         return self.room.run("journalctl", "--no-pager", "--quiet", f"--unit={unit}").stdout
