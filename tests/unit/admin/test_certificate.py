@@ -17,6 +17,7 @@ DAY = 86_400 * SECOND
 @pytest.fixture
 def openclick(openclick: CommandLine) -> CommandLine:
     """Give the command, with one certificate of ACME's and one order that failed."""
+    openclick.configure('[sidecar]\npublic_hostname = "mail.openclick.example"')
     with closing(openclick.store.registry()) as registry:
         book = registry.certificates
         good = TrackingCertificate(
