@@ -16,12 +16,6 @@ from unit.test_journal import a_journal
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
-
-
-@pytest.fixture
 def journal(store: Store) -> Journal:
     """Return the journal beside it."""
     return a_journal(store.directory / "journal")

@@ -2,23 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.ids import new_email_id
 from openclick.instants import SECOND
 from openclick.messages import Labels, Message, Outcome
-from openclick.store import Heartbeat, MessageLog, MessageReader, Store, StoreFault, open_store
+from openclick.store import Heartbeat, MessageLog, MessageReader, Store, StoreFault
 from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 DAY = 86_400 * SECOND
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

@@ -2,21 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from openclick.store import Store, open_store
+from openclick.store import Store
 from openclick_milter.counters import Counters
 from openclick_milter.housekeeping import Housekeeping
 from openclick_milter.recorder import MessageRecorder
 from unit.samples import NOW
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

@@ -9,12 +9,6 @@ from support.authority import Authority
 from unit.renewals.renewals_world import World
 
 
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
 @pytest.fixture
 def world(tmp_path: Path, ca: Authority) -> Iterator[World]:
     """Give one name without a certificate."""

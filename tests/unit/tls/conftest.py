@@ -9,12 +9,6 @@ from support.authority import Authority
 from unit.tls.tls_world import NAME, World
 
 
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
 @pytest.fixture
 def world(tmp_path: Path, ca: Authority) -> Iterator[World]:
     """Give an entrance that has a certificate for NAME; nothing may be left of its connections."""
