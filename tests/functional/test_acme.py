@@ -12,8 +12,9 @@ import pytest
 from openclick_sidecar.certificates import bundle
 from support.authority import Authority, replace
 from support.dns_server import DnsServer
+from support.fixtures import installed
 from support.http_client import Response, fetch
-from support.installation import PUBLIC_HOSTNAME, InstallationUnavailable
+from support.installation import PUBLIC_HOSTNAME
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
@@ -103,10 +104,7 @@ class AcmeSidecar(LoneSidecar):
 
 def acme_sidecar(pebble: Pebble, port: int, **acme: object) -> AcmeSidecar:
     """Return a sidecar that is not started yet."""
-    try:
-        return AcmeSidecar(pebble, port, **acme)
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    return installed(AcmeSidecar, pebble, port, **acme)
 
 
 @pytest.fixture

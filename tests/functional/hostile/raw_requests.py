@@ -5,9 +5,7 @@ Who calls: tests of this folder.
 
 import re
 
-import pytest
-
-from support.installation import InstallationUnavailable
+from support.fixtures import installed
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar
 
 HOST = f"Host: {TRACKING_DOMAIN}\r\n".encode()
@@ -32,7 +30,4 @@ def answers_of(received: bytes) -> list[tuple[int, bytes]]:
 
 def lone_sidecar(**settings: object) -> LoneSidecar:
     """Return a sidecar that is not started yet."""
-    try:
-        return LoneSidecar(**settings)
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    return installed(LoneSidecar, **settings)
