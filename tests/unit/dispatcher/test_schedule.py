@@ -4,20 +4,18 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import pytest_twisted
 
 from openclick.instants import SECOND
-from openclick.store import Registry, StoreFault, open_store
+from openclick.store import StoreFault
 from openclick.webhook_actions import rotate_secret
 from openclick.webhooks import DeliveryState, WebhookStatus
 from openclick_sidecar.dispatcher import Dispatcher
 from openclick_sidecar.post import PostOutcome, Reply
 from support.signatures import verify_signature
-from unit.delivery_days import OK, Days
+from unit.dispatcher.delivery_days import OK, Days
 from unit.memory_net import turn
 from unit.samples import NOW, SECRET, a_webhook
 
@@ -25,20 +23,6 @@ NO_ANSWER = Reply(None, "ConnectionRefusedError", "", PostOutcome.CONNECT)
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 LIST = [0, 5, 65, 365, 2165, 9365, 27_365, 63_365, 106_565, 149_765, 192_965, 236_165]
 """Seconds after the first attempt: the sums of DESIGN 7's list, then every 12 hours."""
-
-
-@pytest.fixture
-def days(tmp_path: Path) -> Iterator[Days]:
-    """Return a dispatcher with one webhook."""
-    made = Days(open_store(f"sqlite:{tmp_path}"))
-    made.bookkeeper.start()
-    pytest_twisted.blockon(made.bookkeeper.run(_add_webhook))
-    yield made
-    made.bookkeeper.stop()
-
-
-def _add_webhook(registry: Registry) -> None:
-    registry.webhooks.add(a_webhook())
 
 
 @pytest_twisted.ensureDeferred

@@ -1,35 +1,17 @@
 """Probes of an open circuit: each pending delivery in its turn, and what they count for."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import pytest_twisted
 
 from openclick.instants import SECOND
-from openclick.store import Registry, open_store
 from openclick.webhooks import DeliveryState, WebhookStatus
 from openclick_sidecar.post import PostOutcome, Reply
-from unit.delivery_days import OOPS, Days
-from unit.samples import NOW, a_webhook
+from unit.dispatcher.delivery_days import OOPS, Days
+from unit.samples import NOW
 
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 POISON = f"{1:032x}"
 LAST_OF_THE_LIST_SECONDS = 236_165
-
-
-@pytest.fixture
-def days(tmp_path: Path) -> Iterator[Days]:
-    """Return a dispatcher with one webhook."""
-    made = Days(open_store(f"sqlite:{tmp_path}"))
-    made.bookkeeper.start()
-    pytest_twisted.blockon(made.bookkeeper.run(_add_webhook))
-    yield made
-    made.bookkeeper.stop()
-
-
-def _add_webhook(registry: Registry) -> None:
-    registry.webhooks.add(a_webhook())
 
 
 async def open_circuit(days: Days) -> int:

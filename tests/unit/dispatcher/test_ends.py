@@ -11,7 +11,7 @@ from openclick.instants import SECOND
 from openclick.store import Registry, open_store
 from openclick.webhooks import DeliveryState
 from openclick_sidecar.post import PostOutcome, Reply
-from unit.delivery_days import OK, OOPS, Days, Endpoint
+from unit.dispatcher.delivery_days import OK, OOPS, Days, Endpoint
 from unit.samples import NOW, a_webhook, log_events
 
 TOO_LARGE = replace(OOPS, status_code=2**64)
