@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK, WaitTimeoutError
 from support.signatures import SignatureError, verify_signature, verify_standard_webhook
 
@@ -57,7 +57,7 @@ Answer = int | Reply
 Answers = Answer | Sequence[Answer] | Callable[[ReceivedPost], Answer]
 
 
-class WebhookReceiver:
+class WebhookReceiver(ClosedAtTheEnd):
     """Listens from construction or `with` to `close`; `posts` grows in order of arrival."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -74,17 +74,6 @@ class WebhookReceiver:
             target=self._server.serve_forever, args=(0.02,), name="webhook-receiver", daemon=True
         )
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def answer_with(self, answers: Answers, delay_seconds: float = 0.0) -> None:
         """Set what comes back: one answer, a list (its last one stays), or a function."""
