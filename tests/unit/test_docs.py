@@ -5,9 +5,7 @@ commands, reasons and modules.
 """
 
 import ast
-import importlib.util
 import re
-from types import ModuleType
 
 import click
 import pytest
@@ -28,6 +26,7 @@ from unit.doc_pages import (
     pages,
     section,
 )
+from unit.loose_script import load_script
 
 MAPPED = (*PACKAGES, "tests/support", "docs")
 GLOSSARY = """
@@ -44,16 +43,6 @@ def option_names(command: click.Command) -> set[str]:
     parameters = [*command.params, *openclick.params]
     names = [name for each in parameters for name in (*each.opts, *each.secondary_opts)]
     return {"--help", *names}
-
-
-def load_generator() -> ModuleType:
-    """Import docs/generate.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def modules_on_the_map(text: str) -> list[str]:
@@ -79,7 +68,7 @@ def modules_on_the_map(text: str) -> list[str]:
 )
 def test_generated_page_is_the_codes_own(name: str) -> None:
     """Settings, commands and options are told as the code has them; `make docs` writes anew."""
-    generated: str = load_generator().pages()[name]
+    generated: str = load_script(DOCS / "generate.py").pages()[name]
 
     assert generated == (DOCS / name).read_text("utf-8")
 
