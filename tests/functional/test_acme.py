@@ -4,7 +4,6 @@ import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -40,14 +39,9 @@ class AcmeSidecar(LoneSidecar):
         self.listen_on(port)
         self.add(TRACKING_DOMAIN)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """End the name server too."""
-        super().__exit__(kind, error, trace)
+        super().__exit__(*raised)
         self.dns.close()
 
     def listen_on(self, port: int) -> None:
