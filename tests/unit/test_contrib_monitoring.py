@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from openclick_sidecar.metrics import exposition, metrics
-from unit.test_metrics import FULL
+from unit.full_readings import FULL
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "contrib" / "prometheus" / "openclick.rules.yml"

@@ -11,8 +11,8 @@ from openclick.hits import Hit
 from openclick.store import HitLog, Store, StoreFault, open_store
 from openclick_sidecar.journal import Journal, encode
 from openclick_sidecar.replay import Replay
+from unit.journals import a_journal
 from unit.samples import NOW, a_hit
-from unit.test_journal import a_journal
 
 
 @pytest.fixture

@@ -3,19 +3,16 @@
 Who calls: tests of this folder.
 """
 
-from openclick.free_space import FreeSpace
 from openclick_sidecar.journal import Journal
-from support.clock import Clock
 from unit.admin.command_line import CommandLine
-from unit.samples import NOW
+from unit.journals import a_journal
 
 FILES = ("openclick.db", "hits.db", "messages.db")
 
 
 def journal(openclick: CommandLine) -> Journal:
     """Return the journal of that installation."""
-    directory = openclick.store.directory / "journal"
-    return Journal(directory, FreeSpace(directory, 0, Clock().monotonic), lambda: NOW)
+    return a_journal(openclick.store.directory / "journal")
 
 
 def set_store(openclick: CommandLine, line: str) -> None:
