@@ -262,6 +262,21 @@ def test_pages_that_the_code_cites_exist() -> None:
     assert missing == []
 
 
+def test_tests_that_are_cited_exist() -> None:
+    """A page or a module that names the test of what it says names one that is there."""
+    readers = [*pages(), *(path for each in PACKAGES for path in (ROOT / each).rglob("*.py"))]
+    cited = {
+        (path.name, cite)
+        for path in readers
+        for cite in re.findall(r"\btests/[\w/*-]+\.py\b", path.read_text("utf-8"))
+    }
+
+    missing = [(name, cite) for name, cite in cited if not list(ROOT.glob(cite))]
+
+    assert len(cited) > 5
+    assert missing == []
+
+
 def test_prose_has_one_sentence_a_line() -> None:
     """So that a change of a sentence is a change of one line."""
     wrong = [
