@@ -120,10 +120,7 @@ def show(admin: Admin, webhook_id: str, as_json: bool) -> None:
     """Show one webhook; never its secret."""
     with _registry(admin) as registry:
         webhook = one_webhook(registry, webhook_id)
-    if as_json:
-        print_json(webhook_as_json(webhook, now()))
-    else:
-        print_fields(webhook_fields(webhook, now()))
+    _print(webhook, as_json)
 
 
 @command.command("update")
@@ -154,10 +151,7 @@ def update(
     with _registry(admin) as registry:
         rules = url_rules(admin.config.webhooks)
         webhook = update_webhook(registry, rules, now(), webhook_id, change)
-    if as_json:
-        print_json(webhook_as_json(webhook, now()))
-    else:
-        print_fields(webhook_fields(webhook, now()))
+    _print(webhook, as_json)
 
 
 @command.command("remove")
@@ -253,6 +247,13 @@ def _instant(text: str) -> Instant:
         return parse_iso(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from error
+
+
+def _print(webhook: Webhook, as_json: bool) -> None:
+    if as_json:
+        print_json(webhook_as_json(webhook, now()))
+    else:
+        print_fields(webhook_fields(webhook, now()))
 
 
 def _print_with_secret(webhook: Webhook, as_json: bool) -> None:
