@@ -44,7 +44,7 @@ check: $(VENV)/ready ## format, lint, types, the house's rules, spelling
 	@$(VENV)/bin/ruff format --check --quiet $(SOURCES)
 	@$(VENV)/bin/ruff check --quiet $(SOURCES)
 	@$(VENV)/bin/mypy --no-error-summary
-	@$(PYTHON) -m pytest -q --no-header tests/unit/test_house.py tests/unit/test_docs.py
+	@$(PYTHON) -m pytest -q --no-header tests/unit/test_house.py tests/unit/test_docs.py tests/unit/test_readme.py
 	@$(VENV)/bin/codespell
 
 unit: $(VENV)/ready ## tests in-process: no port, no sleep

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from openclick.api_keys import SHOWN_CHARS, ApiKey, Permissions, new_api_secret, secret_digest
-from openclick.instants import iso, now
+from openclick.instants import iso, maybe_iso, now
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.names import names_parameter
 from openclick_admin.output import json_option, print_fields, print_json, print_table
@@ -121,5 +121,5 @@ def _as_json(key: ApiKey) -> dict[str, Any]:
         "permissions": key.permissions.value,
         "allowed_domains": list(key.allowed_domains),
         "created_at": iso(key.created_at),
-        "revoked_at": None if key.revoked_at is None else iso(key.revoked_at),
+        "revoked_at": maybe_iso(key.revoked_at),
     }

@@ -9,7 +9,7 @@ import click
 
 from openclick.dns_records import DnsRecord, tracking_records
 from openclick.domains import SendingDomain, TrackingName, TrackingStatus, VerificationFailure
-from openclick.instants import Instant, iso, now
+from openclick.instants import Instant, iso, maybe_iso, now
 from openclick.public_name import PublicName
 from openclick.settings import Config
 from openclick.tracking_certificates import TrackingCertificate
@@ -106,8 +106,8 @@ def as_json(
                 for record in tracking_records(domain, config.sidecar.public_hostname)
             ],
             "status": domain.tracking_status.value,
-            "verified_at": _iso_or_none(domain.verified_at),
-            "checked_at": _iso_or_none(domain.checked_at),
+            "verified_at": maybe_iso(domain.verified_at),
+            "checked_at": maybe_iso(domain.checked_at),
             "verification_failure": domain.failure
             and {"code": domain.failure.code, "message": domain.failure.message},
             "certificate": certificate and certificate_as_json(certificate),
@@ -193,8 +193,8 @@ def _name_as_json(name: TrackingName) -> dict[str, Any]:
         "sending_domain": name.sending_domain,
         "added_at": iso(name.added_at),
         "points_here": name.points_here,
-        "checked_at": _iso_or_none(name.checked_at),
-        "pointed_here_at": _iso_or_none(name.pointed_here_at),
+        "checked_at": maybe_iso(name.checked_at),
+        "pointed_here_at": maybe_iso(name.pointed_here_at),
     }
 
 
@@ -204,7 +204,3 @@ def _on(value: bool) -> str:
 
 def _instant(at: Instant | None) -> str:
     return "never" if at is None else iso(at)
-
-
-def _iso_or_none(at: Instant | None) -> str | None:
-    return None if at is None else iso(at)

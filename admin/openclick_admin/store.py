@@ -21,6 +21,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from openclick.durable import sync_directory
 from openclick.free_space import free_bytes
 from openclick.store import FileReport, Store, StoreFault, keep_rights
 from openclick_admin.context import Admin, pass_admin
@@ -80,7 +81,7 @@ def backup(admin: Admin, directory: Path) -> None:
             _back_up_database(store, name, directory)
         keys = Path(admin.config.keys.directory)
         _copy_files(sorted(keys.glob("*.key")), keys, directory / "keys")
-        _sync_directory(directory)
+        sync_directory(directory)
 
 
 @command.command("migrate")
@@ -212,16 +213,8 @@ def _copy_files(paths: list[Path], source: Path, target: Path) -> None:
         except FileNotFoundError:
             continue
         copied += 1
-    _sync_directory(target)
+    sync_directory(target)
     click.echo(f"{source}: {copied} files")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

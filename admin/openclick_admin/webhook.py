@@ -25,7 +25,7 @@ from openclick.webhook_actions import (
     url_rules,
 )
 from openclick.webhook_rules import WebhookError
-from openclick.webhooks import ACCEPTED_EVENT_NAMES, DeliveryState
+from openclick.webhooks import ACCEPTED_EVENT_NAMES, DeliveryState, Webhook
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.output import json_option, print_fields, print_json, print_table
 from openclick_admin.webhook_output import (
@@ -92,10 +92,7 @@ def add(
             name=name,
             domains=domains,
         )
-    if as_json:
-        print_json(webhook_as_json(webhook, now()) | {"signing_secret": webhook.secret})
-    else:
-        print_fields([*webhook_fields(webhook, now()), ("signing secret", webhook.secret)])
+    _print_with_secret(webhook, as_json)
 
 
 @command.command("list")
@@ -123,10 +120,7 @@ def show(admin: Admin, webhook_id: str, as_json: bool) -> None:
     """Show one webhook; never its secret."""
     with _registry(admin) as registry:
         webhook = one_webhook(registry, webhook_id)
-    if as_json:
-        print_json(webhook_as_json(webhook, now()))
-    else:
-        print_fields(webhook_fields(webhook, now()))
+    _print(webhook, as_json)
 
 
 @command.command("update")
@@ -157,10 +151,7 @@ def update(
     with _registry(admin) as registry:
         rules = url_rules(admin.config.webhooks)
         webhook = update_webhook(registry, rules, now(), webhook_id, change)
-    if as_json:
-        print_json(webhook_as_json(webhook, now()))
-    else:
-        print_fields(webhook_fields(webhook, now()))
+    _print(webhook, as_json)
 
 
 @command.command("remove")
@@ -202,10 +193,7 @@ def rotate(admin: Admin, webhook_id: str, as_json: bool) -> None:
     """Make a new secret, shown this once; the old one signs beside it for 24 hours."""
     with _registry(admin) as registry:
         webhook = rotate_secret(registry, now(), os.urandom, webhook_id)
-    if as_json:
-        print_json(webhook_as_json(webhook, now()) | {"signing_secret": webhook.secret})
-    else:
-        print_fields([*webhook_fields(webhook, now()), ("signing secret", webhook.secret)])
+    _print_with_secret(webhook, as_json)
 
 
 @command.command("deliveries")
@@ -259,3 +247,17 @@ def _instant(text: str) -> Instant:
         return parse_iso(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from error
+
+
+def _print(webhook: Webhook, as_json: bool) -> None:
+    if as_json:
+        print_json(webhook_as_json(webhook, now()))
+    else:
+        print_fields(webhook_fields(webhook, now()))
+
+
+def _print_with_secret(webhook: Webhook, as_json: bool) -> None:
+    if as_json:
+        print_json(webhook_as_json(webhook, now()) | {"signing_secret": webhook.secret})
+    else:
+        print_fields([*webhook_fields(webhook, now()), ("signing secret", webhook.secret)])

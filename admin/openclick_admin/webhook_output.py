@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from openclick.instants import Instant, iso
-from openclick.webhooks import DeliveryReport, DeliveryState, Webhook
-
-_SECRET_PREFIX_CHARS = 12
+from openclick.instants import Instant, iso, maybe_iso
+from openclick.webhooks import SHOWN_SECRET_CHARS, DeliveryReport, DeliveryState, Webhook
 
 
 def webhook_as_json(webhook: Webhook, now: Instant) -> dict[str, Any]:
@@ -25,12 +23,12 @@ def webhook_as_json(webhook: Webhook, now: Instant) -> dict[str, Any]:
         "domains": list(webhook.domains),
         "status": webhook.status.value,
         "status_reason": webhook.status_reason or None,
-        "signing_secret_prefix": webhook.secret[:_SECRET_PREFIX_CHARS],
-        "signing_secret_previous_prefix": previous[:_SECRET_PREFIX_CHARS] if previous else None,
-        "signing_secret_grace_expires_at": _maybe_iso(
+        "signing_secret_prefix": webhook.secret[:SHOWN_SECRET_CHARS],
+        "signing_secret_previous_prefix": previous[:SHOWN_SECRET_CHARS] if previous else None,
+        "signing_secret_grace_expires_at": maybe_iso(
             webhook.previous_secret_expires_at if rotating else None
         ),
-        "last_delivery_at": _maybe_iso(webhook.last_delivery_at),
+        "last_delivery_at": maybe_iso(webhook.last_delivery_at),
         "created_at": iso(webhook.created_at),
     }
 
@@ -64,12 +62,12 @@ def delivery_as_json(report: DeliveryReport) -> dict[str, Any]:
         "attempts": delivery.attempts,
         "created_at": iso(delivery.created_at),
         "next_attempt_at": iso(delivery.next_attempt_at) if pending else None,
-        "finished_at": _maybe_iso(report.finished_at),
+        "finished_at": maybe_iso(report.finished_at),
         "last_attempt": None
         if report.last_started_at is None
         else {
             "started_at": iso(report.last_started_at),
-            "finished_at": _maybe_iso(last.finished_at if last else None),
+            "finished_at": maybe_iso(last.finished_at if last else None),
             "kind": report.last_kind.value if report.last_kind else None,
             "outcome": (last.outcome or None) if last else None,
             "status_code": last.status_code if last else None,
@@ -103,7 +101,3 @@ def _last_answer(report: DeliveryReport) -> str:
     words = error or f"answered {status}"
     excerpt = " ".join(report.last_attempt.excerpt.split())[:80]
     return f"{words}: {excerpt}" if excerpt else words
-
-
-def _maybe_iso(at: Instant | None) -> str | None:
-    return None if at is None else iso(at)

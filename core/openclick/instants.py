@@ -27,6 +27,11 @@ def iso(at: Instant) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % SECOND // 1000:03d}Z"
 
 
+def maybe_iso(at: Instant | None) -> str | None:
+    """Write `at` likewise; None where there was no such moment."""
+    return None if at is None else iso(at)
+
+
 def parse_iso(text: str) -> Instant:
     """Read an instant: ISO 8601, in UTC where no offset is named.  Raises ValueError."""
     try:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openclick.durable import sync_directory
 from openclick.logs import line
 from openclick.tokens import KEY_BYTES, KeyRing
 
@@ -251,8 +252,4 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.link(temporary, path)
     finally:
         os.unlink(temporary)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)

@@ -19,6 +19,9 @@ SECRET_BYTES = 24
 GRACE_SECONDS = 24 * 3600
 """How long the secret before a rotation goes on signing, beside the new one."""
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the public beginning of every secret
+SHOWN_SECRET_CHARS = 12
+"""How much of a secret tells it from others and is shown again."""
+
 MAX_BATCH_EVENTS = 100
 MAX_BATCH_BODIES_BYTES = 512 * 1024
 """So large may the events of a batch be together: many servers take a body of 1 MB at most.  A

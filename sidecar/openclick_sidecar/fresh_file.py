@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from openclick.durable import sync_directory
+
 
 @contextmanager
 def fresh_file(path: Path) -> Iterator[Callable[[bytes], None]]:
@@ -27,18 +29,10 @@ def fresh_file(path: Path) -> Iterator[Callable[[bytes], None]]:
         file.flush()
         os.fsync(descriptor)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync_directory(path.parent)
 
     with open(descriptor, "wb") as file:
         try:
             yield place
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ parser needs for it, line by line (docs/adr/0016).  It repairs nothing and forgi
 whatever is cut, pipelined, repeated, folded, or steers the connection is None, and the parser's.
 
 Promise: what it returns is what the parser would have made of the same bytes, field by field
-(`tests/unit/test_hit_request.py` compares the two).
+(`tests/unit/channel/test_hit_request.py` compares the two).
 """
 
 from __future__ import annotations

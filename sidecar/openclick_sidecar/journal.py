@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from openclick.durable import sync_directory
 from openclick.free_space import FreeSpace
 from openclick.hits import Hit
 from openclick.instants import Instant
@@ -81,7 +82,7 @@ class Journal:
         """Remove a file that is replayed, for good."""
         path.unlink(missing_ok=True)
         with suppress(OSError):
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
 
     def _write(self, data: bytes) -> None:
         if self._descriptor < 0:
@@ -96,13 +97,13 @@ class Journal:
         if not self.directory.is_dir():
             self.directory.mkdir()
             self.directory.chmod(_DIRECTORY_MODE)
-            _sync_directory(self.directory.parent)
+            sync_directory(self.directory.parent)
         name = f"hits-{self._now():020d}-{os.urandom(4).hex()}{_ENDING}"
         self._path, self._end = self.directory / name, 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._descriptor = os.open(self._path, flags, _FILE_MODE)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
 
     def _abandon(self) -> None:
         """Take back what a fault has left half-written, and end the file."""
@@ -192,11 +193,3 @@ def _read(file: BinaryIO, offset: int, limit: int) -> Page:
         else:
             hits.append(hit)
     return Page(hits, unreadable, end, last=False)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

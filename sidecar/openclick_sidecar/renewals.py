@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from openclick.instants import SECOND, Instant, iso
+from openclick.instants import SECOND, Instant, iso, maybe_iso
 from openclick.logs import line
 from openclick.store import Registry, StoreFault
 from openclick.tracking_certificates import TrackingCertificate
@@ -302,7 +302,7 @@ def _tell(before: TrackingCertificate | None, seen: TrackingCertificate) -> None
             line(
                 seen.name,
                 "https is not served any more; need a valid certificate",
-                expires=None if seen.not_after_at is None else iso(seen.not_after_at),
+                expires=maybe_iso(seen.not_after_at),
                 reason=seen.file_fault or None,
             )
         )

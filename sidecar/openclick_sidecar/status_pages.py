@@ -16,20 +16,16 @@ Limits: twisted.web's own Site, whose cost does not matter at one request in som
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from openclick.logs import line
 from openclick_sidecar.metrics import CONTENT_TYPE, Readings, exposition
-
-log = logging.getLogger(__name__)
+from openclick_sidecar.status.resource import end_with_fault
 
 T = TypeVar("T")
 
@@ -129,7 +125,9 @@ def _later(request: Request, asked: Deferred[T], send: Callable[[T], None]) -> i
     """Answer once it is known what was asked for, unless the client has gone by then."""
     request.notifyFinish().addErrback(lambda _gone: asked.cancel())
     asked.addCallback(send)
-    asked.addCallbacks(lambda _sent: request.finish(), lambda failure: _fail(request, failure))
+    asked.addCallbacks(
+        lambda _sent: request.finish(), lambda failure: end_with_fault(request, failure)
+    )
     return int(NOT_DONE_YET)
 
 
@@ -141,14 +139,6 @@ def _send(request: Request, readings: Readings) -> None:
 def _write(request: Request, body: bytes) -> None:
     request.setHeader("Content-Length", str(len(body)))
     request.write(body)
-
-
-def _fail(request: Request, failure: Failure) -> None:
-    if failure.check(CancelledError):
-        return  # the client has gone
-    log.error(line("status", "internal error", reason=failure.getTraceback()[-2000:]))
-    request.setResponseCode(500)
-    request.finish()
 
 
 def _ready(request: Request, reasons: list[str]) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from support.deployment import Deployment, deploy
 from support.dns_server import DnsServer
+from support.fixtures import installed
 from support.installation import Installation
 from support.postfix import PrivatePostfix, unavailable_reason
 from support.smtp_sink import SmtpSink
@@ -63,3 +64,13 @@ def deployment(
     """Give OpenClick beside the private Postfix, with one domain verified and one webhook."""
     with Installation() as installation:
         yield deploy(installation, postfix, dns_server, receiver)
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    """Give a sidecar that runs, and no domain."""
+    with installed(Installation) as made:
+        made.configure(f"unix:{made.directory}/m.sock", 53)
+        made.init()
+        made.start_sidecar()
+        yield made

@@ -4,7 +4,6 @@ import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ import pytest
 from openclick_sidecar.certificates import bundle
 from support.authority import Authority, replace
 from support.dns_server import DnsServer
+from support.fixtures import installed
 from support.http_client import Response, fetch
-from support.installation import PUBLIC_HOSTNAME, InstallationUnavailable
+from support.installation import PUBLIC_HOSTNAME
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port, wait_until
@@ -39,14 +39,9 @@ class AcmeSidecar(LoneSidecar):
         self.listen_on(port)
         self.add(TRACKING_DOMAIN)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """End the name server too."""
-        super().__exit__(kind, error, trace)
+        super().__exit__(*raised)
         self.dns.close()
 
     def listen_on(self, port: int) -> None:
@@ -103,10 +98,7 @@ class AcmeSidecar(LoneSidecar):
 
 def acme_sidecar(pebble: Pebble, port: int, **acme: object) -> AcmeSidecar:
     """Return a sidecar that is not started yet."""
-    try:
-        return AcmeSidecar(pebble, port, **acme)
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    return installed(AcmeSidecar, pebble, port, **acme)
 
 
 @pytest.fixture

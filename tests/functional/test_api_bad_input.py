@@ -11,19 +11,12 @@ from typing import Any
 
 import pytest
 
-from support.api_client import ApiAnswer, ApiClient
+from support.api_client import DOMAIN, EMAIL, ApiAnswer, ApiClient
 from support.http_client import raw_request
 from support.installation import Installation
 from support.processes import LOOPBACK, wait_until
 from support.smtp_sink import SmtpSink
 
-DOMAIN = "kontor.example"
-EMAIL: dict[str, Any] = {
-    "from": f"news@{DOMAIN}",
-    "to": ["anna@reader.example"],
-    "subject": "Boots",
-    "text": "Hello",
-}
 INJECTION = "x\r\nBcc: eve@reader.example"
 ABSURD = (
     *(None, True, 0, -1, 1e308, "", "x", "\0", "\ud800", INJECTION, [], {}, [None], [[]], {"": {}}),

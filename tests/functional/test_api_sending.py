@@ -14,19 +14,11 @@ from typing import Any
 import anypost
 import pytest
 
-from support.api_client import ApiAnswer, ApiClient
+from support.api_client import DOMAIN, EMAIL, ApiAnswer, ApiClient
 from support.installation import Installation
 from support.processes import LOOPBACK, free_port, wait_until
 from support.smtp_hold import SmtpHold
 from support.smtp_sink import SmtpSink
-
-DOMAIN = "kontor.example"
-EMAIL: dict[str, Any] = {
-    "from": f"news@{DOMAIN}",
-    "to": ["anna@reader.example"],
-    "subject": "Boots",
-    "text": "Hello",
-}
 
 
 class World:

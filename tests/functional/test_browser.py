@@ -12,7 +12,7 @@ from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
 from openclick.keys import load_keys
 from openclick.tokens import Kind, Token, tracking_path
 from support.authority import Authority
-from support.installation import InstallationUnavailable
+from support.fixtures import installed
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar
 from support.processes import LOOPBACK, free_port, wait_until
 
@@ -72,11 +72,7 @@ def port() -> int:
 @pytest.fixture
 def sidecar(port: int) -> Iterator[LoneSidecar]:
     """Give a sidecar with a TLS listener."""
-    try:
-        lone = LoneSidecar(tls_listen=[f"{LOOPBACK}:{port}"])
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with lone as running:
+    with installed(LoneSidecar, tls_listen=[f"{LOOPBACK}:{port}"]) as running:
         yield running
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from support.fixtures import installed
 from support.http_client import fetch
-from support.installation import REPOSITORY, InstallationUnavailable
+from support.installation import REPOSITORY
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.pebble import Pebble, unavailable_reason
 from support.processes import LOOPBACK, free_port
@@ -31,11 +32,7 @@ def tls_port() -> int:
 @pytest.fixture
 def sidecar(tls_port: int) -> Iterator[LoneSidecar]:
     """Give a sidecar without ACME of its own."""
-    try:
-        lone = LoneSidecar(tls_listen=[f"{LOOPBACK}:{tls_port}"])
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with lone as running:
+    with installed(LoneSidecar, tls_listen=[f"{LOOPBACK}:{tls_port}"]) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from openclick.keys import load_keys
 from openclick.tokens import Kind, Token
-from support.installation import InstallationUnavailable
+from support.fixtures import installed
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.mutated_tokens import mutated
 from support.processes import LOOPBACK
@@ -32,11 +32,7 @@ _ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) .*?\r\n\r\n", re.DOTALL)
 @pytest.fixture(scope="module")
 def sidecar() -> Iterator[LoneSidecar]:
     """Give a sidecar."""
-    try:
-        running = LoneSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with running:
+    with installed(LoneSidecar) as running:
         yield running
 
 

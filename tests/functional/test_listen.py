@@ -16,8 +16,8 @@ from openclick.option_kinds import HostPort
 from openclick.settings import SidecarSettings
 from openclick_sidecar.admission import Admission
 from openclick_sidecar.listeners import Listeners
+from support.fixtures import installed
 from support.http_client import fetch, raw_request
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import LoneSidecar, destination
 from support.processes import LOOPBACK, DaemonError, free_port, wait_until
 
@@ -40,10 +40,7 @@ os.execvp(program[0], program)
 
 def lone_sidecar(**settings: object) -> LoneSidecar:
     """Return a sidecar that is not started yet."""
-    try:
-        return LoneSidecar(**settings)
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    return installed(LoneSidecar, **settings)
 
 
 def born_of_a_parent(sidecar: LoneSidecar, ports: list[int], names: str) -> LoneSidecar:

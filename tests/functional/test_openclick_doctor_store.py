@@ -14,7 +14,8 @@ from openclick.store import Heartbeat
 from openclick_sidecar.journal import Journal
 from support.disks import memory_disk
 from support.dns_server import DnsServer
-from support.installation import Installation, InstallationUnavailable
+from support.fixtures import installed
+from support.installation import Installation
 from support.ward import Looked, examine
 from unit.samples import a_hit
 
@@ -24,11 +25,7 @@ DAY = 86_400 * SECOND
 @pytest.fixture
 def installation(dns_server: DnsServer) -> Iterator[Installation]:
     """Give an installation whose daemons never ran, with a hit of an hour ago in hits.db."""
-    try:
-        made = Installation()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with made:
+    with installed(Installation) as made:
         made.configure(f"unix:{made.directory}/milter.sock", dns_server.port)
         made.init()
         with closing(made.store.hit_log()) as log:

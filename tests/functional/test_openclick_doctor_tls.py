@@ -8,7 +8,8 @@ import pytest
 from support.authority import Authority
 from support.deployment import DOMAIN, TRACKING_DOMAIN
 from support.dns_server import DnsServer
-from support.installation import PUBLIC_HOSTNAME, Installation, InstallationUnavailable
+from support.fixtures import installed
+from support.installation import PUBLIC_HOSTNAME, Installation
 from support.processes import LOOPBACK, free_port, wait_until
 from support.ward import Looked, examine
 
@@ -64,11 +65,7 @@ class SecureWard:
 @pytest.fixture
 def ward(dns_server: DnsServer, tmp_path: Path) -> Iterator[SecureWard]:
     """Give it, running."""
-    try:
-        installation = Installation()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with installation:
+    with installed(Installation) as installation:
         yield SecureWard(installation, dns_server, tmp_path)
 
 

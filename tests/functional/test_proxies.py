@@ -12,8 +12,8 @@ import pytest
 from openclick.instants import now
 from support import proxies
 from support.authority import Authority
+from support.fixtures import installed
 from support.http_client import fetch, raw_request
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.processes import LOOPBACK, free_port, wait_until
 from support.proxies import Proxy
@@ -33,13 +33,11 @@ def proxy_port() -> int:
 @pytest.fixture
 def sidecar(proxy_port: int) -> Iterator[LoneSidecar]:
     """Give a sidecar that believes proxies at 127.0.0.1."""
-    try:
-        lone = LoneSidecar(
-            trusted_proxies=["127.0.0.1"], proxy_protocol_listen=[f"{LOOPBACK}:{proxy_port}"]
-        )
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with lone as running:
+    with installed(
+        LoneSidecar,
+        trusted_proxies=["127.0.0.1"],
+        proxy_protocol_listen=[f"{LOOPBACK}:{proxy_port}"],
+    ) as running:
         yield running
 
 

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,16 +62,6 @@ class RunningReceiver:
             return connection.getresponse().status
         finally:
             connection.close()
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    """Give a sidecar that runs, and no domain."""
-    with Installation() as made:
-        made.configure(f"unix:{made.directory}/m.sock", 53)
-        made.init()
-        made.start_sidecar()
-        yield made
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.fixtures import installed
 from support.http_client import fetch
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, LoneSidecar, destination
 from support.processes import LOOPBACK, wait_until
 
@@ -22,11 +22,7 @@ CLIENTS = 8
 @pytest.fixture
 def sidecar() -> Iterator[LoneSidecar]:
     """Give a running sidecar."""
-    try:
-        lone = LoneSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with lone as running:
+    with installed(LoneSidecar) as running:
         yield running
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from openclick.instants import now
+from support.fixtures import installed
 from support.http_client import fetch
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import LoneSidecar
 from support.month import Month
 from support.processes import LOOPBACK, free_port, wait_until
@@ -42,10 +42,7 @@ _GROUND = "return getComputedStyle(document.body).backgroundColor"
 @pytest.fixture(scope="module")
 def sidecar() -> Iterator[LoneSidecar]:
     """Give a sidecar whose store holds a month."""
-    try:
-        lone = LoneSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    lone = installed(LoneSidecar)
     nowhere = f"https://{LOOPBACK}:{free_port()}"
     Month(now(), origins=(nowhere,) * 3).fill(lone.installation.store)
     with lone as running:
@@ -160,11 +157,7 @@ def test_under_a_strangers_name(sidecar: LoneSidecar) -> None:
 
 def test_a_fresh_installation() -> None:
     """The page is there before the milter has run and before a domain is added."""
-    try:
-        lone = LoneSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with lone as running:
+    with installed(LoneSidecar) as running:
         answer = running.status("/status")
 
     assert answer.status == 200
@@ -173,10 +166,7 @@ def test_a_fresh_installation() -> None:
 
 def test_with_a_login() -> None:
     """Asked for, and enough from whatever name; a file that others may read ends the start."""
-    try:
-        lone = LoneSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    lone = installed(LoneSidecar)
     installation = lone.installation
     login = installation.directory / "login"
     login.write_text("admin:geheim\n")

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.authority import replace
+from support.fixtures import installed
 from support.http_client import fetch
 from support.https_sidecar import BROWSER, HttpsSidecar
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, destination
 from support.processes import LOOPBACK, free_port, wait_until
 
@@ -32,10 +32,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 def https_sidecar(**settings: object) -> HttpsSidecar:
     """Return a sidecar that is not started yet."""
-    try:
-        return HttpsSidecar(**settings)
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
+    return installed(HttpsSidecar, **settings)
 
 
 @pytest.fixture

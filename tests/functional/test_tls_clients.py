@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.fixtures import installed
 from support.https_sidecar import BROWSER, HttpsSidecar
-from support.installation import InstallationUnavailable
 from support.lone_sidecar import TRACKING_DOMAIN, destination
 from support.processes import LOOPBACK, wait_until
 
@@ -25,11 +25,7 @@ PAGES = 15_000
 @pytest.fixture(scope="module")
 def running() -> Iterator[HttpsSidecar]:
     """Give a sidecar for all tests of this file."""
-    try:
-        made = HttpsSidecar()
-    except InstallationUnavailable as error:
-        pytest.skip(str(error))  # not root: two users are needed
-    with made:
+    with installed(HttpsSidecar) as made:
         yield made
 
 

@@ -7,8 +7,6 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 
-import pytest
-
 from support.installation import Installation
 from support.webhook_books import log_events
 from support.webhook_oracles import oracles_accept
@@ -16,16 +14,6 @@ from support.webhook_receiver import ReceivedPost, WebhookReceiver
 
 BATCHES = 30
 _OTHER_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    """Give a sidecar that runs, and no domain."""
-    with Installation() as made:
-        made.configure(f"unix:{made.directory}/m.sock", 53)
-        made.init()
-        made.start_sidecar()
-        yield made
 
 
 def test_every_delivery_is_accepted_and_every_tampered_one_refused(

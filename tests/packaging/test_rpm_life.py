@@ -86,7 +86,7 @@ def test_an_upgrade_hands_over(machine: PackagedMachine) -> None:
 
     assert result.accepted
     assert tracking_links(delivered(machine.sink, raw, timeout=60)) != []
-    assert machine.service("openclick-sidecar", "ActiveState") == "active"
+    assert machine.is_active("openclick-sidecar")
     assert settings == (machine.root / SETTINGS[1:]).read_text("utf-8")
 
 

@@ -11,6 +11,15 @@ from support.http_client import Response, fetch
 from support.installation import Installation
 from support.processes import LOOPBACK
 
+DOMAIN = "kontor.example"
+EMAIL: dict[str, Any] = {
+    "from": f"news@{DOMAIN}",
+    "to": ["anna@reader.example"],
+    "subject": "Boots",
+    "text": "Hello",
+}
+"""An email with no more than the API asks for, from a domain that tests add."""
+
 
 @dataclass(frozen=True)
 class ApiAnswer:

@@ -14,8 +14,6 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import dns.exception
 import dns.flags
@@ -27,6 +25,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK, free_port
 
 _MOST_CNAMES = 8
@@ -45,7 +44,7 @@ class Query:
     transport: str
 
 
-class DnsServer:
+class DnsServer(ClosedAtTheEnd):
     """Serves from construction or `with` to `close`; all names are absolute, dot or no dot."""
 
     def __init__(self, ttl: int = 60) -> None:
@@ -64,17 +63,6 @@ class DnsServer:
         ]
         for thread in self._threads:
             thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def set(self, name: str, rtype: str, *values: str) -> None:
         """Replace the records of this name and type; values as in a zone file."""

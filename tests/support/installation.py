@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from openclick.config import toml_value
 from openclick.store import Store, open_store
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK, Daemon, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -80,7 +80,7 @@ def programs_from_prefix(prefix: Path) -> Programs:
     return Programs(milter, sidecar, openclick)
 
 
-class Installation:
+class Installation(ClosedAtTheEnd):
     """The files, and the daemons once they are started.
 
     Without `programs` the packages of this checkout run by this interpreter. The directory of the
@@ -104,17 +104,6 @@ class Installation:
         self.extra_env: dict[str, str] = {}
         self.milter: Daemon | None = None
         self.sidecar: Daemon | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def store(self) -> Store:

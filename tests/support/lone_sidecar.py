@@ -7,7 +7,6 @@ its hit is found again. Limits: needs root, like every installation.
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from openclick.ids import COPY_BYTES, EMAIL_ID_BYTES
@@ -47,12 +46,7 @@ class LoneSidecar:
         self.daemon = self.installation.start_sidecar()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.installation.close()
 
     daemon: Daemon

@@ -21,8 +21,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from support.closing import ClosedAtTheEnd
 
 Side = Literal["postfix", "milter"]
 
@@ -39,7 +40,7 @@ class Packet:
     number: int = 1
 
 
-class MilterRelay:
+class MilterRelay(ClosedAtTheEnd):
     """Listens at `path` from construction to `close`; `kill` returns when the milter is dead."""
 
     def __init__(self, path: Path, milter: Path, kill: Callable[[], None]) -> None:
@@ -54,17 +55,6 @@ class MilterRelay:
         path.chmod(0o666)
         self._listening.listen()
         threading.Thread(target=self._accept, name="milter-relay", daemon=True).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def aim(self, packet: Packet) -> None:
         """Have the milter die when this packet comes next."""

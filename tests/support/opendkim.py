@@ -11,12 +11,11 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from support.closing import ClosedAtTheEnd
 from support.processes import Daemon
 
 _PROGRAM = "/usr/sbin/opendkim"
@@ -101,7 +100,7 @@ class SigningKey:
         return done.stdout.decode("utf-8", "replace").strip()
 
 
-class OpenDkim:
+class OpenDkim(ClosedAtTheEnd):
     """The signer, listening at `socket`, whose directory Postfix must be able to enter."""
 
     def __init__(self, directory: Path, socket: Path, domain: str) -> None:
@@ -121,17 +120,6 @@ class OpenDkim:
         except BaseException:
             self._daemon.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End it. Idempotent; at once, since libmilter's own end takes five seconds."""

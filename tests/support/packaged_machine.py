@@ -11,10 +11,10 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from openclick.config import toml_value
+from support.closing import ClosedAtTheEnd
 from support.dns_server import DnsServer
 from support.postfix_config import Listener
 from support.processes import LOOPBACK, wait_until
@@ -37,7 +37,7 @@ _QUESTIONS = (
 _TOOLS = ("postfix", "bash-completion", "man-db", "rpm", "python3-typing-extensions")
 
 
-class PackagedMachine:
+class PackagedMachine(ClosedAtTheEnd):
     """One machine of one Debian; `builds` are folders of packages by name, the newest first."""
 
     def __init__(self, suite: str, builds: Mapping[str, Path]) -> None:
@@ -57,17 +57,6 @@ class PackagedMachine:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the servers and the room, and remove its files. Idempotent."""
@@ -100,6 +89,15 @@ class PackagedMachine:
     def service(self, unit: str, name: str) -> str:
         """Return a property of a unit."""
         return self.room.run("systemctl", "show", "--value", f"--property={name}", unit).stdout[:-1]
+
+    def is_active(self, unit: str) -> bool:
+        """Tell whether a unit runs."""
+        return self.service(unit, "ActiveState") == "active"
+
+    def schemas(self) -> dict[str, int]:
+        """Return the schema of each file of the store."""
+        done = self.room.run("openclick", "store", "check", "--json", check=False)
+        return {entry["name"]: entry["schema"] for entry in json.loads(done.stdout)["files"]}
 
     def journal(self, unit: str) -> str:
         """Return what a service has logged."""

@@ -11,7 +11,6 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from support.authority import Authority
@@ -59,12 +58,7 @@ class Pebble:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
 

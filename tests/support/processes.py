@@ -17,8 +17,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
+
+from support.closing import ClosedAtTheEnd
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ def _stat_fields(pid: int) -> list[str] | None:
         return None
 
 
-class Daemon:
+class Daemon(ClosedAtTheEnd):
     """One program under a user of its own, its output in a file.
 
     It gets a session of its own: Ctrl-C in the terminal does not reach it, and a successor that
@@ -146,17 +147,6 @@ class Daemon:
         self._pid = self._process.pid
         self._pidfd = os.pidfd_open(self._pid)
         _registry.append(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:

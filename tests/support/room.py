@@ -16,9 +16,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from support.closing import ClosedAtTheEnd
 from support.processes import wait_until
 
 _CLONE_NEWNET = 0x4000_0000
@@ -108,7 +107,7 @@ def chrooted(root: Path, *argv: str, timeout: float = 300) -> str:
     return _checked(command, timeout=timeout).stdout
 
 
-class Room:
+class Room(ClosedAtTheEnd):
     """One booted root; a context manager that ends it."""
 
     def __init__(self, root: Path) -> None:
@@ -134,17 +133,6 @@ class Room:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def run(
         self, *argv: str, check: bool = True, timeout: float = 300, as_user: str = ""

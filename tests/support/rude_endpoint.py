@@ -15,16 +15,15 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK
 
 Behaviour = Callable[[socket.socket], None]
 _SECONDS = 60.0
 
 
-class RudeEndpoint:
+class RudeEndpoint(ClosedAtTheEnd):
     """Listens from construction to `close`."""
 
     def __init__(self, behave: Behaviour, tls: ssl.SSLContext | None = None) -> None:
@@ -41,17 +40,6 @@ class RudeEndpoint:
     def url(self, host: str = LOOPBACK) -> str:
         """Return where to post."""
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}/in"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop listening and cut what is open."""

@@ -8,12 +8,12 @@ authentication half of Dovecot's protocol 1.1 only.
 import base64
 import binascii
 import contextlib
-import socket
 import socketserver
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from support.cut_connections import CutAtClose
 
 _GREETING = b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00\nDONE\n"
 _STOP_SECONDS = 10.0
@@ -37,27 +37,10 @@ class SaslServer:
         self._server.server_close()
 
 
-class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
+class _Server(CutAtClose, socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, users: Mapping[str, str]) -> None:
         self.users = users
-        self._open: set[socket.socket] = set()
         super().__init__(str(path), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        super().server_close()
-        for connection in tuple(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(socketserver.StreamRequestHandler):

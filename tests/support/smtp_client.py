@@ -10,8 +10,9 @@ import re
 import smtplib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
+
+from support.closing import ClosedAtTheEnd
 
 _QUEUED = re.compile(r"queued as (\w+)")
 _GONE = 421
@@ -49,7 +50,7 @@ class SmtpRefusedError(Exception):
         self.result = result
 
 
-class SmtpSession:
+class SmtpSession(ClosedAtTheEnd):
     """One connection, any number of messages; a context manager that ends with QUIT."""
 
     def __init__(
@@ -67,17 +68,6 @@ class SmtpSession:
         except BaseException:
             self._client.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def send(
         self,

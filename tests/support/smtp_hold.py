@@ -9,9 +9,8 @@ knows what smtplib says, no more.
 import contextlib
 import socket
 import threading
-from types import TracebackType
-from typing import Self
 
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK
 
 _REPLIES = {
@@ -21,7 +20,7 @@ _REPLIES = {
 }
 
 
-class SmtpHold:
+class SmtpHold(ClosedAtTheEnd):
     """Listens from construction to `close`; `taken` grows with each message that has come."""
 
     def __init__(self) -> None:
@@ -32,17 +31,6 @@ class SmtpHold:
         self.port: int = self._listening.getsockname()[1]
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, name="smtp-hold", daemon=True).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def release(self) -> None:
         """Answer what has been taken, and from now on at once."""

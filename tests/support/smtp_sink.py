@@ -16,11 +16,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
+from support.closing import ClosedAtTheEnd
 from support.processes import LOOPBACK, WaitTimeoutError
 
 LINE_LIMIT = 1_048_576
@@ -62,7 +62,7 @@ class SinkMessage:
         return self.content.partition(b"\r\n\r\n")[2]
 
 
-class SmtpSink:
+class SmtpSink(ClosedAtTheEnd):
     """Listens from construction or `with` to `close`; `messages` grows in order of arrival."""
 
     def __init__(self, port: int = 0) -> None:
@@ -77,17 +77,6 @@ class SmtpSink:
         self._connections: list[Any] = []
         self._thread = threading.Thread(target=self._run, name="smtp-sink", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[SinkMessage]:
         """Return the messages as soon as there are `count`; WaitTimeoutError tells how many."""

@@ -8,7 +8,6 @@ every wait is bounded. Limits: no TLS, no login.
 import re
 import select
 import socket
-from types import TracebackType
 from typing import Self
 
 from support.smtp_client import Address
@@ -28,12 +27,7 @@ class SmtpWire:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.hang_up()
 
     def command(self, *lines: str) -> tuple[int, str]:

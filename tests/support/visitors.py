@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 from openclick.tokens import KeyRing, Kind, Token
@@ -44,12 +43,7 @@ class Visitors:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         """Finish the clicks that are under way, and end."""
         self._stop.set()
         for thread in self._threads:

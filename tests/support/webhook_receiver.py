@@ -6,17 +6,16 @@ them, or a function of the request. Limits: POST with Content-Length only; every
 memory.
 """
 
-import contextlib
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from support.closing import ClosedAtTheEnd
+from support.cut_connections import CutAtClose
 from support.processes import LOOPBACK, WaitTimeoutError
 from support.signatures import SignatureError, verify_signature, verify_standard_webhook
 
@@ -57,7 +56,7 @@ Answer = int | Reply
 Answers = Answer | Sequence[Answer] | Callable[[ReceivedPost], Answer]
 
 
-class WebhookReceiver:
+class WebhookReceiver(ClosedAtTheEnd):
     """Listens from construction or `with` to `close`; `posts` grows in order of arrival."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -74,17 +73,6 @@ class WebhookReceiver:
             target=self._server.serve_forever, args=(0.02,), name="webhook-receiver", daemon=True
         )
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def answer_with(self, answers: Answers, delay_seconds: float = 0.0) -> None:
         """Set what comes back: one answer, a list (its last one stays), or a function."""
@@ -139,13 +127,11 @@ def _as_function(answers: Answers) -> Callable[[ReceivedPost], Answer]:
     return next_turn
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(CutAtClose, ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, owner: WebhookReceiver, port: int, tls: ssl.SSLContext | None) -> None:
         self.owner = owner
-        self._open: set[socket.socket] = set()
         super().__init__((LOOPBACK, port), _Handler)
         if tls is not None:
             # The handshake belongs to the thread of its connection, not to the accepting one.
@@ -153,22 +139,8 @@ class _Server(ThreadingHTTPServer):
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet: a client that goes away, or refuses our certificate, is a normal case."""
-
-    def server_close(self) -> None:
-        super().server_close()
-        for connection in tuple(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,18 +1,25 @@
-"""What every unit test is held to: nothing of Twisted is left behind, no coroutine goes unrun.
+"""What every unit test is held to, and the stores and ids that many begin with.
 
-Three traps that pytest-twisted leaves open (DESIGN 11) are closed here: a delayed call that
-outlives its test, a Deferred whose failure nobody looked at, and, on Debian 12, a bare
-`async def` test, which passes without having run.
+Nothing of Twisted is left behind, and no coroutine goes unrun.  Three traps that pytest-twisted
+leaves open (DESIGN 11) are closed here: a delayed call that outlives its test, a Deferred whose
+failure nobody looked at, and, on Debian 12, a bare `async def` test, which passes without having
+run.
 """
 
 import gc
 import inspect
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+from openclick.store import Registry, Store, open_store
+from support.authority import Authority
 
 _UNIT = __file__.rpartition("/")[0] + "/"
 
@@ -68,3 +75,29 @@ def _nothing_left_behind() -> Iterator[None]:
         call.cancel()
     assert not late, "delayed calls left on the reactor"
     assert not dropped, "failures that nobody looked at:\n" + "\n".join(dropped)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return a store whose directory is empty."""
+    return open_store(f"sqlite:{tmp_path}")
+
+
+@pytest.fixture
+def registry(store: Store) -> Iterator[Registry]:
+    """Return the writing side of its openclick.db, which is empty."""
+    with closing(store.registry()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def new_batch_id() -> Callable[[], str]:
+    """Return a source of batch ids: 32 hex digits that count."""
+    numbers = itertools.count(1)
+    return lambda: f"{next(numbers):032x}"
+
+
+@pytest.fixture(scope="module")
+def ca() -> Authority:
+    """Give a CA."""
+    return Authority()

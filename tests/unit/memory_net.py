@@ -6,7 +6,7 @@ Limits: plain TCP; `until` gives up after ten seconds.
 
 import ipaddress
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet import reactor
@@ -19,7 +19,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from openclick_sidecar.dialling import CheckedEndpoints
-from openclick_sidecar.post import Poster
+from openclick_sidecar.post import Poster, Reply
 
 ADDRESS = "192.0.2.80"
 """Where every name leads; the range is for documentation, so it is allowed here by name."""
@@ -112,3 +112,35 @@ def poster_on(
         net, net.resolve, allowed, timeout_seconds, None, allow_http=allow_http
     )
     return Poster(net, timeout_seconds, endpoints, connections)
+
+
+class Exchange:
+    """A poster on a network in memory; what it posts unless told otherwise."""
+
+    def __init__(
+        self, url: str, body: bytes = b"{}", fields: Mapping[str, str] | None = None
+    ) -> None:
+        self.net = MemoryNet()
+        self.poster = poster_on(self.net)
+        self.replies: list[Reply] = []
+        self._url, self._body, self._fields = url, body, dict(fields or {})
+
+    def post(self, url: str = "") -> None:
+        """Begin a POST."""
+        done = Deferred.fromCoroutine(self.poster.post(url or self._url, self._body, self._fields))
+        done.addCallback(self.replies.append)
+
+    async def reply(self) -> Reply:
+        """Return how the POST ended."""
+        await until(lambda: self.replies)
+        return self.replies.pop()
+
+    async def received(self) -> Dialled:
+        """Return the receiver's end once the whole request is there."""
+        receiver = await self.net.take()
+        await until(lambda: receiver.received.endswith(self._body))
+        return receiver
+
+    def dialled(self) -> list[str]:
+        """Return the addresses that connections were begun to."""
+        return [client[0] for client in self.net.tcpClients]

@@ -2,21 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from openclick.store import Registry, Store, StoreFault, open_store
+from openclick.store import Registry, Store, StoreFault
 from openclick_sidecar.bookkeeper import Bookkeeper
 from unit.samples import a_domain
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

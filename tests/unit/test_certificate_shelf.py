@@ -15,12 +15,6 @@ NAME = "track.kontor.example"
 DAY = 86_400 * SECOND
 
 
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
 class Shelf(CertificateShelf):
     """A shelf whose clock a test moves."""
 

@@ -19,12 +19,6 @@ NAME = "track.kontor.example"
 DAY = 86_400 * SECOND
 
 
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
 def test_a_chain_and_its_key(ca: Authority) -> None:
     """The chain goes out with the certificate; the dates are the certificate's."""
     found = read_certificate(ca.issue(NAME, days=90, starts_in_days=-1).bundle, NAME)

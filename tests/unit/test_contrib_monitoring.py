@@ -15,7 +15,7 @@ from openclick.store import Heartbeat
 from openclick_sidecar.damage import Damage
 from openclick_sidecar.metrics import Readings, exposition, metrics
 from openclick_sidecar.store_state import StoreState
-from unit.test_metrics import FULL
+from unit.full_readings import FULL
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "contrib" / "prometheus" / "openclick.rules.yml"

@@ -1,28 +1,17 @@
 """The list of crawlers that is derived from public ones, and the script that derives it."""
 
-import importlib.util
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from unit.loose_script import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDECAR = ROOT / "sidecar" / "openclick_sidecar"
 
 
-def load_script() -> ModuleType:
-    """Import contrib/dev/derive_crawlers.py, which is no part of a package."""
-    path = ROOT / "contrib" / "dev" / "derive_crawlers.py"
-    spec = importlib.util.spec_from_file_location("derive_crawlers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = load_script(ROOT / "contrib" / "dev" / "derive_crawlers.py")
 COMMITTED = (SIDECAR / "crawlers.toml").read_text("utf-8")
 
 

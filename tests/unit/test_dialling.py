@@ -2,43 +2,20 @@
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import fail
 
 from openclick_sidecar.dialling import ANSWER_BYTES, NameFault
-from openclick_sidecar.post import PostOutcome, Reply
-from unit.memory_net import ADDRESS, MemoryNet, poster_on, until
+from openclick_sidecar.post import PostOutcome
+from unit.memory_net import ADDRESS, Exchange, poster_on, until
 from unit.spellings import FORBIDDEN_ADDRESSES, FORBIDDEN_HOSTS
 
 URL = "http://hooks.kontor.example:8080/in"
 
 
-class Exchange:
-    """A poster on a network in memory."""
-
-    def __init__(self) -> None:
-        self.net = MemoryNet()
-        self.poster = poster_on(self.net)
-        self.replies: list[Reply] = []
-
-    def post(self, url: str = URL) -> None:
-        """Begin a POST."""
-        done = Deferred.fromCoroutine(self.poster.post(url, b"{}", {}))
-        done.addCallback(self.replies.append)
-
-    async def reply(self) -> Reply:
-        """Return how the POST ended."""
-        await until(lambda: self.replies)
-        return self.replies.pop()
-
-    def dialled(self) -> list[str]:
-        """Return the addresses that connections were begun to."""
-        return [client[0] for client in self.net.tcpClients]
-
-
 @pytest.fixture
 def exchange() -> Exchange:
     """Return a poster; nothing is kept open by these tests."""
-    return Exchange()
+    return Exchange(URL)
 
 
 @pytest.mark.parametrize("host", FORBIDDEN_HOSTS)

@@ -2,20 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.domains import SendingDomain, VerificationFailure
-from openclick.store import Registry, Store, StoreFault, StoreTooNew, open_store
+from openclick.store import Registry, Store, StoreFault, StoreTooNew
 from openclick_milter.directory import DomainDirectory
 from unit.samples import DOMAIN, NOW, a_domain
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

@@ -1,41 +1,33 @@
 """The documentation agrees with the code: nothing told that is not there, nothing there untold.
 
 Each test reads pages as text and compares them with what the code itself says of its settings,
-commands, reasons, constants and modules.
+commands, reasons and modules.
 """
 
 import ast
-import importlib.util
-import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
 
 from openclick import __version__
 from openclick.domains import SendingDomain
-from openclick.events import Bot, make_event
-from openclick.hits import Hit
-from openclick.messages import Message, Outcome
 from openclick.policy import Toggles, decide
-from openclick.tokens import Kind
-from openclick.webhook_settings import WebhookSettings
 from openclick_admin.main import openclick
-from openclick_milter.controls import is_control
 from openclick_milter.reasons import Reason
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-README = (ROOT / "README.md").read_text("utf-8")
-PACKAGES = (
-    "core/openclick",
-    "milter/openclick_milter",
-    "sidecar/openclick_sidecar",
-    "admin/openclick_admin",
+from unit.doc_pages import (
+    DOCS,
+    FENCED,
+    PACKAGES,
+    ROOT,
+    code_spans,
+    command_named,
+    first_cells,
+    pages,
+    section,
 )
+from unit.loose_script import load_script
+
 MAPPED = (*PACKAGES, "tests/support", "docs")
 GLOSSARY = """
     submission, message, email_id, queue_id, message_id, copy, HTML part, span, link, destination,
@@ -43,58 +35,7 @@ GLOSSARY = """
     tracking domain, verified, token, hit, verdict, person, proxy, prefetch, automation, event,
     webhook, delivery, attempt, pending, delivered, abandoned, drop, untouched
 """
-FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ADR_HEADINGS = ["Context", "Decision", "Measurement", "Price", "Refused"]
-WORDS_OF_SECONDS = {5: "5 s", 60: "1 min", 300: "5 min", 1800: "30 min"} | {
-    hours * 3600: f"{hours} h" for hours in (2, 5, 10, 12)
-}
-
-
-def pages() -> list[Path]:
-    """Return every page that people read."""
-    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
-
-
-def section(text: str, heading: str) -> str:
-    """Return what stands below `heading` (with its marks), up to the next heading."""
-    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert match is not None, heading
-    return match[1]
-
-
-def first_cells(text: str) -> list[str]:
-    """Return the first cell of each row of a page's tables, without its backticks."""
-    rows = re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
-    return [row.strip("`") for row in rows if row not in ("word", "reason", "folder", "status")]
-
-
-def code_spans(text: str) -> list[str]:
-    """Return what stands in backticks, and each line of the fenced blocks."""
-    fenced = [match[1] for match in FENCED.finditer(text)]
-    inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
-    return [*inline, *(line for block in fenced for line in block.splitlines())]
-
-
-def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command below `command` that does something."""
-    if not isinstance(command, click.Group):
-        yield words
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        below = command.get_command(context, name)
-        assert below is not None
-        yield from commands(below, *words, name)
-
-
-def command_named(words: list[str]) -> click.Command | None:
-    """Return the command that `words` begin with, None where they name none."""
-    command: click.Command | None = openclick
-    for word in words:
-        if not isinstance(command, click.Group):
-            break
-        command = command.get_command(click.Context(command), word)
-    return None if isinstance(command, click.Group) and len(words) > 1 else command
 
 
 def option_names(command: click.Command) -> set[str]:
@@ -102,31 +43,6 @@ def option_names(command: click.Command) -> set[str]:
     parameters = [*command.params, *openclick.params]
     names = [name for each in parameters for name in (*each.opts, *each.secondary_opts)]
     return {"--help", *names}
-
-
-def load_generator() -> ModuleType:
-    """Import docs/generate.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def constants(prefix: str) -> set[int]:
-    """Return the values of the packages' module constants whose names begin with `prefix`."""
-    return {
-        node.value.value
-        for folder in PACKAGES
-        for path in (ROOT / folder).rglob("*.py")
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id.startswith(prefix)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, int)
-    }
 
 
 def modules_on_the_map(text: str) -> list[str]:
@@ -152,7 +68,7 @@ def modules_on_the_map(text: str) -> list[str]:
 )
 def test_generated_page_is_the_codes_own(name: str) -> None:
     """Settings, commands and options are told as the code has them; `make docs` writes anew."""
-    generated: str = load_generator().pages()[name]
+    generated: str = load_script(DOCS / "generate.py").pages()[name]
 
     assert generated == (DOCS / name).read_text("utf-8")
 
@@ -275,13 +191,6 @@ def test_commands_named_on_a_page_exist() -> None:
     assert wrong == []
 
 
-def test_every_command_is_told() -> None:
-    """The README's table lists what the command can do, and no more."""
-    told = {tuple(cell.split()[1:]) for cell in first_cells(section(README, "### Commands"))[1:]}
-
-    assert told == set(commands(openclick))
-
-
 def test_make_targets_named_on_a_page_exist() -> None:
     """What a page tells to make can be made."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
@@ -296,51 +205,6 @@ def test_make_targets_named_on_a_page_exist() -> None:
     ]
 
     assert wrong == []
-
-
-def test_exit_statuses_are_told() -> None:
-    """The README lists 0, 1, 2 and each EX_ constant of the programs."""
-    told = {int(cell) for cell in first_cells(section(README, "### Exit statuses"))}
-
-    assert told == {0, 1, 2} | constants("EX_")
-
-
-def test_control_headers_are_told() -> None:
-    """Every header in the README's table is one that the milter knows."""
-    told = re.findall(r"^\| `([\w-]+)` \|", section(README, "### Control headers"), re.MULTILINE)
-
-    assert len(told) == 5
-    assert all(is_control(name, "X-Anypost-") for name in told)
-
-
-def test_the_example_event_is_shaped_like_one() -> None:
-    """The README's example has the fields, in the order, that a webhook gets."""
-    example = re.search(r"```json\n(.*?)```", section(README, "### Events"), re.DOTALL)
-    assert example is not None
-    told = json.loads(example[1])["events"][0]
-    hit = Hit(b"h" * 16, 0, Kind.CLICK, b"e" * 16, b"copy", 0, "https://a.example/", "", "", "", {})
-    message = Message(
-        *(b"e" * 16, b"copy", 0, Outcome.INSTRUMENTED, "", "", None, None, "", None, ()),
-        *(None, "example.com", "track.example.com", True, "", True, ""),
-    )
-
-    made = json.loads(make_event(hit, message, None).body)
-    proxied = json.loads(make_event(hit, message, Bot("google")).body)
-
-    assert list(made) == list(told)
-    assert list(made["data"]) == list(told["data"])
-    assert list(made["data"]["tracking"]) == list(told["data"]["tracking"])
-    assert f'"bot": {json.dumps(proxied["data"]["tracking"]["bot"])}' in README
-
-
-def test_the_retries_are_told() -> None:
-    """The README's list of waits is the dispatcher's."""
-    *first, last = WebhookSettings().retry_waits_seconds
-    waits = ", ".join(WORDS_OF_SECONDS[int(wait)] for wait in first)
-    told = f"{waits} and then every {WORDS_OF_SECONDS[int(last)]}"
-
-    assert told in section(README, "### Events")
-    assert WebhookSettings().give_up_seconds == 3 * 86_400
 
 
 def test_the_changelog_has_room_and_this_version() -> None:
@@ -395,6 +259,21 @@ def test_pages_that_the_code_cites_exist() -> None:
     missing = [(name, cite) for name, cite in cited if not list(ROOT.glob(f"{cite}*"))]
 
     assert ("aes_siv.py", "docs/adr/0007") in cited
+    assert missing == []
+
+
+def test_tests_that_are_cited_exist() -> None:
+    """A page or a module that names the test of what it says names one that is there."""
+    readers = [*pages(), *(path for each in PACKAGES for path in (ROOT / each).rglob("*.py"))]
+    cited = {
+        (path.name, cite)
+        for path in readers
+        for cite in re.findall(r"\btests/[\w/*-]+\.py\b", path.read_text("utf-8"))
+    }
+
+    missing = [(name, cite) for name, cite in cited if not list(ROOT.glob(cite))]
+
+    assert len(cited) > 5
     assert missing == []
 
 

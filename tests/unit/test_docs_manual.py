@@ -12,8 +12,8 @@ from openclick.events import Bot, EventType, make_event
 from openclick.store.inspection import SCHEMAS
 from openclick.webhooks import new_secret
 from openclick_sidecar.signing import signature_headers
+from unit.doc_pages import DOCS, ROOT, first_cells, section
 from unit.samples import a_hit, a_message, an_open
-from unit.test_docs import DOCS, ROOT, first_cells, section
 
 EVENTS = (DOCS / "events.md").read_text("utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text("utf-8")

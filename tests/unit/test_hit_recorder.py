@@ -4,24 +4,17 @@ import logging
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from openclick.hits import Hit
 from openclick.settings import StoreSettings
-from openclick.store import HitLog, Store, StoreCorrupt, open_store
+from openclick.store import HitLog, Store, StoreCorrupt
 from openclick.store.faults import Place
 from openclick_sidecar.keeper import keeper_for
 from openclick_sidecar.recorder import HitRecorder
 from unit.samples import NOW, a_hit
 from unit.turns import Turns
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

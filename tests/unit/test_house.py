@@ -269,6 +269,18 @@ def test_every_test_has_a_docstring() -> None:
     assert wrong == []
 
 
+def test_no_test_module_imports_another() -> None:
+    """What two of them need stands in a module of its own, so that either can move alone."""
+    wrong = [
+        f"{name_of(path)}:{line}"
+        for path in python_files("tests")
+        for name, line in imports_of(path)
+        if re.search(r"(?:^|\.)test_\w+\Z", name) and name.startswith(("unit.", "functional."))
+    ]
+
+    assert wrong == []
+
+
 def test_every_coroutine_test_is_run() -> None:
     """Debian 12's pytest-twisted passes a bare `async def` test without running it."""
     wrong = [
@@ -308,11 +320,10 @@ def test_functions_are_short() -> None:
 
 
 def test_modules_are_short() -> None:
-    """Four hundred lines are the bound, but for a test file, which is a list of cases."""
+    """Four hundred lines are the bound, for a list of cases too: it is split by topic."""
     wrong = [
         f"{name_of(path)} has {lines} lines"
         for path in own_files()
-        if not path.name.startswith("test_")
         if (lines := len(path.read_text("utf-8").splitlines())) > MODULE_LINES
     ]
 

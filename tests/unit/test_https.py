@@ -19,12 +19,6 @@ from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 OTHER = "leise.example"
 
 
-@pytest.fixture(scope="module")
-def ca() -> Authority:
-    """Give a CA."""
-    return Authority()
-
-
 @pytest.fixture
 def bookkeeper(tmp_path: Path) -> Iterator[Bookkeeper]:
     """Give the thread that works on a store."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick.instants import SECOND, iso, now, parse_iso
+from openclick.instants import SECOND, iso, maybe_iso, now, parse_iso
 
 YEAR_9999 = 253_402_300_799
 
@@ -14,6 +14,11 @@ YEAR_9999 = 253_402_300_799
 def test_iso_has_milliseconds_and_a_z() -> None:
     """People and JSON see UTC with exactly three decimals."""
     assert iso(1_795_472_400 * SECOND + 123_456) == "2026-11-23T22:20:00.123Z"
+
+
+def test_iso_of_no_moment() -> None:
+    """None stays None, and the epoch is a moment like any other."""
+    assert [maybe_iso(None), maybe_iso(0)] == [None, "1970-01-01T00:00:00.000Z"]
 
 
 def test_iso_cuts_and_never_rounds_up() -> None:

@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclick.free_space import FreeSpace
 from openclick_sidecar.journal import Journal, JournalFault, Page, decode, encode, read_page
-from support.clock import Clock
-from unit.samples import NOW, a_hit, an_open
-
-
-def a_journal(directory: Path, reserve_bytes: int = 0) -> Journal:
-    """Return a journal that a process has just begun."""
-    clock = Clock()
-    return Journal(directory, FreeSpace(directory, reserve_bytes, clock.monotonic), lambda: NOW)
+from unit.journals import a_journal
+from unit.samples import a_hit, an_open
 
 
 @pytest.fixture

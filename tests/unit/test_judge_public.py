@@ -9,12 +9,10 @@ taken together, and those alone that have a thousand and more.
 """
 
 import gzip
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -22,8 +20,10 @@ from openclick.tokens import Kind
 from openclick.verdicts import Verdict, Visitor
 from openclick_sidecar.judge import Judge
 from openclick_sidecar.rules import packaged_rules
+from unit.loose_script import load_script
 from unit.samples import a_hit
 
+SPLIT_AGENTS = Path(__file__).resolve().parents[2] / "contrib" / "dev" / "split_agents.py"
 PUBLIC = Path(__file__).parent / "data" / "agents" / "public"
 HALVES = ("visible", "hidden")
 LONG_LIST = 1000
@@ -136,21 +136,10 @@ def test_phones_by_the_name_of_bot_are_peoples(half: str) -> None:
     assert all(line.verdict.visitor is Visitor.PERSON for line in phones)
 
 
-def load_script() -> ModuleType:
-    """Import contrib/dev/split_agents.py, which is no part of a package."""
-    path = Path(__file__).resolve().parents[2] / "contrib" / "dev" / "split_agents.py"
-    spec = importlib.util.spec_from_file_location("split_agents", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("half", HALVES)
 def test_the_script_made_the_halves(half: str) -> None:
     """No line was moved to the other half, kept, left out or labelled by hand."""
-    script = load_script()
+    script = load_script(SPLIT_AGENTS)
 
     wrong = [
         name
@@ -175,4 +164,4 @@ def test_the_script_made_the_halves(half: str) -> None:
 )
 def test_labels(label: str, user_agent: str, given: str | None) -> None:
     """A list's label holds, but where the script tells why it cannot."""
-    assert given == load_script().label_of(label, user_agent)
+    assert given == load_script(SPLIT_AGENTS).label_of(label, user_agent)

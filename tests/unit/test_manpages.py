@@ -15,7 +15,7 @@ import roff
 from openclick.config import sample_config
 from openclick.settings import SECTIONS, table
 from openclick_admin.main import openclick
-from unit.test_docs import command_named, commands
+from unit.doc_pages import command_named, commands
 
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "man").iterdir())
 

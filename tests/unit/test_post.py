@@ -4,44 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from openclick_sidecar.post import EXCERPT_BYTES, PostOutcome, Reply
-from unit.memory_net import Dialled, MemoryNet, poster_on, until
+from unit.memory_net import Exchange, until
 
 URL = "http://hooks.kontor.example:8080/in?a=b"
 BODY = b'{"batch_id":"b1"}'
 
 
-class Exchange:
-    """A poster on a network in memory, and one POST by it."""
-
-    def __init__(self) -> None:
-        self.net = MemoryNet()
-        self.poster = poster_on(self.net)
-        self.replies: list[Reply] = []
-
-    def post(self, url: str = URL) -> None:
-        """Begin the POST."""
-        done = Deferred.fromCoroutine(self.poster.post(url, BODY, {"X-Signed": "yes"}))
-        done.addCallback(self.replies.append)
-
-    async def received(self) -> Dialled:
-        """Return the receiver's end once the whole request is there."""
-        receiver = await self.net.take()
-        await until(lambda: receiver.received.endswith(BODY))
-        return receiver
-
-    async def reply(self) -> Reply:
-        """Return how the POST ended."""
-        await until(lambda: self.replies)
-        return self.replies.pop()
-
-
 @pytest_twisted.async_yield_fixture
 async def exchange() -> AsyncIterator[Exchange]:
     """Return a poster; its kept connections are closed at the end."""
-    opened = Exchange()
+    opened = Exchange(URL, BODY, {"X-Signed": "yes"})
     yield opened
     opened.poster.close()
 

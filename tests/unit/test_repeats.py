@@ -1,25 +1,12 @@
 """How often one visitor asks for one token, over batches and within one."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
-
 from openclick.instants import SECOND
-from openclick.store import JudgeCursor, Registry, open_store
+from openclick.store import JudgeCursor, Registry
 from openclick_sidecar.judge import REPEAT_LIMIT
 from openclick_sidecar.repeats import Repeats
 from unit.samples import NOW, a_hit, a_judgement
 
 HOUR = 3600 * SECOND
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
 
 
 def judge(registry: Registry, *numbers: int) -> None:

@@ -11,14 +11,8 @@ from openclick.hits import Hit
 from openclick.store import HitLog, Store, StoreFault, open_store
 from openclick_sidecar.journal import Journal, encode
 from openclick_sidecar.replay import Replay
+from unit.journals import a_journal
 from unit.samples import NOW, a_hit
-from unit.test_journal import a_journal
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

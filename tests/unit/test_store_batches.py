@@ -1,14 +1,11 @@
 """Where a batch ends: at a hundred events, or before its POST becomes too large for a receiver."""
 
-import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from openclick.store import Registry, open_store
+from openclick.store import Registry
 from openclick.store.forming import UNATTEMPTED_DELIVERIES
 from openclick.webhooks import MAX_BATCH_BODIES_BYTES, Settlement
 from unit.delivery_steps import delivered, go_round
@@ -23,18 +20,10 @@ TOO_MANY = tuple(f"{'x' * 200}-{number:05}@reader.example" for number in range(3
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
+def registry(registry: Registry) -> Registry:
     """Return a registry with one webhook."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        opened.webhooks.add(a_webhook())
-        yield opened
-
-
-@pytest.fixture
-def new_batch_id() -> Callable[[], str]:
-    """Return a source of batch ids: 32 hex digits that count."""
-    numbers = itertools.count(1)
-    return lambda: f"{next(numbers):032x}"
+    registry.webhooks.add(a_webhook())
+    return registry
 
 
 def all_batches(registry: Registry, new_batch_id: Callable[[], str]) -> list[tuple[bytes, ...]]:

@@ -1,32 +1,15 @@
 """Certificates in openclick.db: what the sidecar and the command write and the milter reads."""
 
 import itertools
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-import pytest
-
-from openclick.store import Registry, Store, open_store
+from openclick.store import Registry, Store
 from openclick.tracking_certificates import TrackingCertificate
 
 NAME, OTHER = "track.kontor.example", "links.andere.example"
 SEEN = TrackingCertificate(
     NAME, serves_https=True, not_before_at=1, not_after_at=9, by_acme=True, file_fault="gone"
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
-
-
-@pytest.fixture
-def registry(store: Store) -> Iterator[Registry]:
-    """Return the writing side."""
-    with closing(store.registry()) as opened:
-        yield opened
 
 
 def test_what_was_seen_comes_back(registry: Registry) -> None:

@@ -29,12 +29,6 @@ READERS: dict[str, Callable[[Store], Any]] = {
 FILES = pytest.mark.parametrize("name", WRITERS)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return a store whose directory is empty."""
-    return open_store(f"sqlite:{tmp_path}")
-
-
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
     """Set the process's umask for a while."""

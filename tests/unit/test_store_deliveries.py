@@ -2,34 +2,18 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from openclick.instants import SECOND
-from openclick.store import Registry, StoreFault, open_store
+from openclick.store import Registry, StoreFault
 from openclick.store.forming import UNATTEMPTED_DELIVERIES
 from openclick.webhooks import Delivery, DeliveryState, Settlement, WebhookStatus
 from unit.delivery_steps import CLAIM_SECONDS, delivered, failed, go_round
 from unit.samples import NOW, a_message, a_webhook, log_events
 
 LATER = NOW + 60 * SECOND
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def new_batch_id() -> Callable[[], str]:
-    """Return a source of batch ids: 32 hex digits that count."""
-    numbers = itertools.count(1)
-    return lambda: f"{next(numbers):032x}"
 
 
 def events_of(registry: Registry, delivery: Delivery) -> list[str]:

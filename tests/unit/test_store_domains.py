@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openclick.domains import (
-    NameState,
-    Scheme,
-    TrackingName,
-    VerificationFailure,
-    VerificationMode,
-)
+from openclick.domains import NameState, Scheme, TrackingName, VerificationFailure, VerificationMode
 from openclick.instants import SECOND
 from openclick.store import Registry, RegistryReader, Store, open_store
 from openclick.store.domains import MOST_NAMES, MOST_NEW_NAMES, TooManyNames
@@ -23,19 +17,6 @@ from unit.samples import DOMAIN, NOW, TRACKING_DOMAIN, a_domain
 DAY = 86_400 * SECOND
 NEW = a_domain(verified_at=None)
 FAILURE = VerificationFailure("no_record", "track.kontor.example has no CNAME and no address")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
-
-
-@pytest.fixture
-def registry(store: Store) -> Iterator[Registry]:
-    """Return the writing side."""
-    with closing(store.registry()) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclick.ids import event_id, parse_email_id
 from openclick.messages import Labels
-from openclick.store import EventQuery, Registry, Store, open_store
+from openclick.store import EventQuery, Registry, Store
 from openclick.store.event_search import statements
 from openclick.store.events import JudgeCursor
 from openclick.tokens import Kind
@@ -28,12 +27,6 @@ OTHER = a_message(
     labels=Labels(("boots", "winter"), "news.daily", "Dec-2025"),
 )
 SEVERAL = a_message(recipients=("anna@reader.example", "bert@reader.example"), labels=Labels())
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Verdicts and events in openclick.db: counted once, whatever happens twice."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,6 @@ from unit.old_store import older_registry
 from unit.samples import EMAIL_ID, NOW, a_hit, a_judgement, an_event, log_events
 
 DROPPED = Judgement(a_hit(9), Verdict(Visitor.AUTOMATION, "http-library", "curl/8"), None)
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
 
 
 def verdicts(registry: Registry) -> list[tuple[object, ...]]:

@@ -1,6 +1,5 @@
 """A clock that was ahead, a VM's before NTP say: when it is right, nothing waits for its year."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,13 +35,6 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], Registry]]:
     yield open_anew
     for registry in registries:
         registry.close()
-
-
-@pytest.fixture
-def new_batch_id() -> Callable[[], str]:
-    """Return a source of batch ids: 32 hex digits that count."""
-    numbers = itertools.count(1)
-    return lambda: f"{next(numbers):032x}"
 
 
 def claimed(registry: Registry, new_batch_id: Callable[[], str], at: int = AHEAD) -> Claim:

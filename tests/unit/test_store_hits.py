@@ -14,12 +14,6 @@ from unit.samples import NOW, a_hit, an_open
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
-
-
-@pytest.fixture
 def log(store: Store) -> Iterator[HitLog]:
     """Return the writing side."""
     with closing(store.hit_log()) as opened:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -16,17 +15,10 @@ from openclick.store import (
     Store,
     StoreFault,
     StoreMoved,
-    open_store,
 )
 from unit.samples import COPY, EMAIL_ID, NOW, a_message
 
 DAY = 86_400 * SECOND
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return open_store(f"sqlite:{tmp_path}")
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """Retention of openclick.db: old rows go in small steps; what is still needed stays."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from openclick.instants import SECOND
-from openclick.store import Judgement, Registry, open_store
+from openclick.store import Judgement, Registry
 from openclick.store.events import JudgeCursor
 from openclick.verdicts import Verdict, Visitor
 from openclick.webhooks import Claim, WebhookStatus
@@ -17,13 +15,6 @@ from unit.samples import NOW, a_hit, a_webhook, log_events
 
 DAY = 86_400 * SECOND
 LATER = NOW + 1000 * DAY
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
 
 
 def count(registry: Registry, table: str) -> int:

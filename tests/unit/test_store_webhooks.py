@@ -1,21 +1,10 @@
 """Webhooks in openclick.db."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 
-from openclick.store import Registry, StoreFault, open_store
+from openclick.store import Registry, StoreFault
 from openclick.webhooks import WebhookStatus
 from unit.samples import NOW, a_webhook
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
 
 
 def test_a_webhook_comes_back_as_it_was(registry: Registry) -> None:

@@ -1,15 +1,13 @@
 """What may be done with webhooks, and the stable code of each refusal."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from openclick.instants import SECOND
 from openclick.option_kinds import NETWORK_LIST
-from openclick.store import Registry, open_store
+from openclick.store import Registry
 from openclick.webhook_actions import (
     WebhookChange,
     add_webhook,
@@ -31,13 +29,6 @@ from unit.spellings import FORBIDDEN_HOSTS
 STRICT = UrlRules(allow_http=False, allow_private_networks=())
 URL = "https://hooks.kontor.example/in"
 DAY = GRACE_SECONDS * SECOND
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """Return an empty registry."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        yield opened
 
 
 def batch_id() -> str:

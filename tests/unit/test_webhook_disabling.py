@@ -1,15 +1,12 @@
 """Disabling: what a webhook should have had by then stands in its list, and can be sent."""
 
-import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from openclick.store import Registry, open_store
+from openclick.store import Registry
 from openclick.webhook_actions import WebhookChange, retry_abandoned, update_webhook
 from openclick.webhook_rules import UrlRules
 from openclick.webhooks import DeliveryState, Settlement
@@ -21,18 +18,10 @@ BEFORE, MEANWHILE, AFTER = range(1, 3001), range(3001, 3301), range(3301, 3401)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
+def registry(registry: Registry) -> Registry:
     """Return a registry with one webhook."""
-    with closing(open_store(f"sqlite:{tmp_path}").registry()) as opened:
-        opened.webhooks.add(a_webhook())
-        yield opened
-
-
-@pytest.fixture
-def new_batch_id() -> Callable[[], str]:
-    """Return a source of batch ids: 32 hex digits that count."""
-    numbers = itertools.count(1)
-    return lambda: f"{next(numbers):032x}"
+    registry.webhooks.add(a_webhook())
+    return registry
 
 
 def switch(registry: Registry, status: str) -> None:

@@ -12,13 +12,13 @@ which the judge knows by its hit_id.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
+from openclick.durable import sync_directory
 from openclick.hits import Hit
 from openclick.instants import SECOND, Instant
 from openclick.store.database import Database, connect, place_of
@@ -47,7 +47,7 @@ def set_aside(fault: StoreCorrupt, now: Instant) -> Path | None:
             source = path.with_name(path.name + ending)
             if source.exists():
                 source.rename(aside.with_name(aside.name + ending))
-        _sync(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise StoreFault(f"{path}: cannot be set aside: {error.strerror}") from error
     return aside
@@ -134,11 +134,3 @@ def _free_name(path: Path, now: Instant) -> Path:
     numbered = (path.with_name(f"{name}-{number}") for number in count(2))
     candidates = chain([path.with_name(name)], numbered)
     return next(candidate for candidate in candidates if not candidate.exists())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

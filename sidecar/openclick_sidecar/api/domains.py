@@ -22,7 +22,7 @@ from openclick.domain_requests import (
     update_domain,
 )
 from openclick.domains import SendingDomain, TrackingStatus, VerificationFailure
-from openclick.instants import Instant, iso
+from openclick.instants import Instant, iso, maybe_iso
 from openclick.store import Registry
 from openclick_sidecar.api.answers import NO_CONTENT, Answer, ok
 from openclick_sidecar.api.faults import ApiFault, conflict, forbidden, invalid_body, not_found
@@ -190,7 +190,7 @@ def _tracking(domain: SendingDomain, public_hostname: str) -> dict[str, Any]:
         "dns_records": [_record(record, domain) for record in records],
         "status": status.value,
         "verification_failure": _failure(domain.failure),
-        "verified_at": None if domain.verified_at is None else iso(domain.verified_at),
+        "verified_at": maybe_iso(domain.verified_at),
     }
 
 

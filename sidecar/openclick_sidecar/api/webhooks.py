@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from openclick.api_keys import ApiKey
-from openclick.instants import Instant, iso
+from openclick.instants import Instant, iso, maybe_iso
 from openclick.store import Registry
 from openclick.webhook_actions import (
     WebhookChange,
@@ -23,7 +23,7 @@ from openclick.webhook_actions import (
     update_webhook,
 )
 from openclick.webhook_rules import UrlRules, WebhookError
-from openclick.webhooks import Webhook
+from openclick.webhooks import SHOWN_SECRET_CHARS, Webhook
 from openclick_sidecar.api.answers import NO_CONTENT, Answer, ok
 from openclick_sidecar.api.faults import ApiFault, conflict, invalid_body, not_found
 from openclick_sidecar.api.fields import Fields, Problems, read_object, text_problem
@@ -39,7 +39,6 @@ _MAX_NAME_CHARS = 200
 _MAX_URL_CHARS = 2000
 _MAX_EVENTS = 20
 _MAX_DOMAINS = 100
-_SHOWN_SECRET_CHARS = 12
 _ROTATING = "webhook_rotation_in_progress"
 
 
@@ -146,16 +145,12 @@ class Webhooks:
             "events": list(webhook.events),
             "domains": list(webhook.domains),
             "status": webhook.status.value,
-            "signing_secret_prefix": webhook.secret[:_SHOWN_SECRET_CHARS],
-            "signing_secret_previous_prefix": previous and previous[:_SHOWN_SECRET_CHARS],
-            "signing_secret_grace_expires_at": _iso(expires_at),
-            "last_delivery_at": _iso(webhook.last_delivery_at),
+            "signing_secret_prefix": webhook.secret[:SHOWN_SECRET_CHARS],
+            "signing_secret_previous_prefix": previous and previous[:SHOWN_SECRET_CHARS],
+            "signing_secret_grace_expires_at": maybe_iso(expires_at),
+            "last_delivery_at": maybe_iso(webhook.last_delivery_at),
             "created_at": iso(webhook.created_at),
         }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else iso(at)
 
 
 def _own(registry: Registry, call: Call) -> Webhook:

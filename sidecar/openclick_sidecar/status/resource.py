@@ -66,7 +66,7 @@ class StatusPage(Resource):
         making = self._make(name[:_MAX_QUESTION])
         request.notifyFinish().addErrback(lambda _gone: making.cancel())
         making.addCallback(lambda made: _send(request, made))
-        making.addErrback(lambda failure: _fail(request, failure))
+        making.addErrback(lambda failure: end_with_fault(request, failure))
         return NOT_DONE_YET
 
     def _make(self, name: str) -> Deferred[bytes]:
@@ -111,7 +111,8 @@ def _send(request: Request, made: bytes) -> None:
     request.finish()
 
 
-def _fail(request: Any, failure: Failure) -> None:
+def end_with_fault(request: Any, failure: Failure) -> None:
+    """Answer 500 and log why; nothing of either where the client has gone meanwhile."""
     if failure.check(CancelledError):
         return  # the client has gone
     log.error(line("status", "internal error", reason=failure.getTraceback()[-2000:]))

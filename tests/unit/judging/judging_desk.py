@@ -73,7 +73,7 @@ class InThisThread(Bookkeeper):
 
     def run(self, work: Callable[[Registry], T]) -> Deferred[T]:
         """Do it at once."""
-        return maybeDeferred(self._with_registry, work)
+        return maybeDeferred(self._with_side, work)
 
 
 class Desk:
@@ -124,7 +124,7 @@ class Desk:
 
     def with_registry(self, work: Callable[[Registry], T]) -> T:
         """Return what `work` returns, as the bookkeeper has it done."""
-        return self.bookkeeper._with_registry(work)
+        return self.bookkeeper._with_side(work)
 
     def events(self) -> list[int]:
         """Return the numbers of the hits whose events are in the log, in its order.
