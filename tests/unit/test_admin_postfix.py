@@ -10,6 +10,7 @@ from openclick_admin.postconf import Postfix, PostfixFault, Service, parse_servi
 from openclick_admin.postfix_lists import elements, networks, packed
 from openclick_admin.postfix_plan import Plan, Wishes, milter_endpoint
 from openclick_admin.postfix_wiring import plan_for
+from unit.command_line import CommandLine
 
 OWN = "unix:openclick/milter.sock"
 STOCK = {
@@ -50,6 +51,31 @@ def milters(plan: Plan, key: str = "submission/inet") -> str:
     start = f"-P {key}/smtpd_milters="
     (found,) = [text.removeprefix(start) for text in arguments(plan) if text.startswith(start)]
     return found
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--apply", "--json"], "--json"),
+        (["--undo", "--json"], "--json"),
+        (["--force"], "--force"),
+        (["--apply", "--force"], "--force"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    options: list[str],
+    says: str,
+) -> None:
+    """Are refused before anything is changed: what --apply prints is a diff, and no JSON."""
+    openclick = CommandLine(tmp_path, monkeypatch, capfdbinary)
+
+    done = openclick("postfix", *options)
+
+    assert (2, b"") == (done.status, done.out)
+    assert says in done.err
 
 
 class TestPlace:
