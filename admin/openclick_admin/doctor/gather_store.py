@@ -56,12 +56,13 @@ def look_at_store(config: Config, store: Store) -> StoreFacts:
     journal = journal_directory(store, config.store.journal_directory)
     try:
         directory_faults = store.inspect_directory()
+        reports = tuple(store.inspect(name) for name in store.file_names)
     except StoreFault as error:
         return StoreFacts(str(store.directory), fault=str(error))
     unjudged, unjudged_at = _unjudged(store)
     return StoreFacts(
         directory=str(store.directory),
-        reports=tuple(store.inspect(name) for name in store.file_names),
+        reports=reports,
         directory_faults=directory_faults,
         set_aside=tuple(map(str, store.many_set_aside())),
         journal_directory=str(journal),
