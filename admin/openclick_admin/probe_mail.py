@@ -81,6 +81,16 @@ def a_probe(
     return mail
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is one plain address, the very one that a header makes of it."""
+    local, at, domain = text.rpartition("@")
+    if not (local and at and domain) or not text.isprintable() or text.startswith("-"):
+        return False
+    mail = EmailMessage()
+    mail["To"] = text
+    return [each.addr_spec for each in mail["To"].addresses] == [text]
+
+
 def by_sendmail(mail: EmailMessage, config_directory: Path | None) -> None:
     """Submit by Postfix's sendmail(1).  Raises NotSubmitted."""
     where = () if config_directory is None else ("-C", str(config_directory))
