@@ -8,6 +8,7 @@ with STARTTLS; elsewhere it must be valid for the host's name.
 from __future__ import annotations
 
 import ipaddress
+import re
 import smtplib
 import ssl
 import subprocess
@@ -21,6 +22,8 @@ import click
 
 _SENDMAIL = "/usr/sbin/sendmail"
 _SECONDS = 60.0
+_WORD = r"[^\s,;:<>()\[\]\"\\@.]"
+_ADDRESS = re.compile(rf"(?!-)(?:{_WORD}+\.)*{_WORD}+@(?:(?:{_WORD}+\.)*{_WORD}+|\[[\w.:]+\])\Z")
 _TEXT = """\
 This mail was sent by `openclick test-send`.
 It is tracked where the HTML beside this text was instrumented.
@@ -83,8 +86,8 @@ def a_probe(
 
 def is_address(text: str) -> bool:
     """Tell whether a text is one plain address, the very one that a header makes of it."""
-    local, at, domain = text.rpartition("@")
-    if not (local and at and domain) or not text.isprintable() or text.startswith("-"):
+    # First, for the standard library's parser raises whatever it likes for some that are none.
+    if not _ADDRESS.match(text) or not text.isprintable():
         return False
     mail = EmailMessage()
     mail["To"] = text

@@ -43,6 +43,7 @@ def test_control_headers_have_the_admins_prefix() -> None:
 WRONG_ADDRESSES = (
     *("you", "@reader.example", "you@", "-f@reader.example", "a@b@reader.example"),
     *("root,you@reader.example", "a@b.example, you@reader.example", "<you@reader.example>"),
+    *('("b@>-),"', ":;]@.bb;::", "=?utf-8?q?you?=@reader.example", "you..me@reader.example"),
     *("you you@reader.example", "you@reader.example\n", "You <you@reader.example>", ""),
 )
 
