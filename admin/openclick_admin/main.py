@@ -20,6 +20,7 @@ from openclick.keys import KeyFault
 from openclick.store import StoreFault
 from openclick_admin.context import Admin
 
+EX_USAGE = 2
 EX_UNAVAILABLE = 69
 
 _SUBCOMMANDS = {
@@ -87,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _end(str(error), EX_CONFIG)
     except (StoreFault, KeyFault) as error:
         _end(str(error), EX_UNAVAILABLE)
+    except UnicodeEncodeError as error:  # an argument, or what the terminal has no letters for
+        _end(f"{error.object[:80]!a} is no text: need {error.encoding}", EX_USAGE)
 
 
 def _end(text: str, status: int) -> None:

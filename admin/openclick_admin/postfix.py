@@ -72,6 +72,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Print the commands that put the milter into this machine's Postfix, or run them."""
+    if as_json and mode is not None:
+        raise click.UsageError("--json goes with neither --apply nor --undo")
+    if force and mode != "undo":
+        raise click.UsageError("--force goes with --undo")
     if mode is not None and os.geteuid() != 0:
         _end(f"--{mode} changes Postfix's configuration: run this as root", EX_NOPERM)
     try:

@@ -26,7 +26,14 @@ from openclick.store import StoreFault
 from openclick_admin import explain_output
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.output import json_option, postfix_config_option, print_json
-from openclick_admin.probe_mail import NotSubmitted, Smtp, a_probe, by_sendmail, by_smtp
+from openclick_admin.probe_mail import (
+    NotSubmitted,
+    Smtp,
+    a_probe,
+    by_sendmail,
+    by_smtp,
+    is_address,
+)
 from openclick_admin.unrecorded import why_unrecorded
 
 PASSWORD_VARIABLE = "OPENCLICK_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
@@ -73,8 +80,10 @@ def command(
     """Send a small mail through the local Postfix and tell what was instrumented, or why not."""
     if login is not None and server is None:
         raise click.UsageError("--login goes with --smtp")
-    if not _is_address(recipient):
+    if not is_address(recipient):
         raise click.BadParameter(f"{recipient!r}: need an address", param_hint="ADDRESS")
+    if sender is not None and not is_address(sender):
+        raise click.BadParameter(f"{sender!r}: need an address", param_hint="--from")
     smtp = Smtp.parsed(server, login, _password(login)) if server else None
     header_prefix = admin.config.milter.header_prefix if tracked else None
     mail = a_probe(_sender(admin, sender), recipient, header_prefix, time.time())
@@ -159,11 +168,6 @@ def _password(
     if login is None:
         return ""
     return os.environ.get(PASSWORD_VARIABLE) or ask()
-
-
-def _is_address(text: str) -> bool:
-    local, at, domain = text.rpartition("@")
-    return bool(local and at and domain) and text.isprintable() and not text.startswith("-")
 
 
 def _end(text: str) -> NoReturn:

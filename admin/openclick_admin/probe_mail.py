@@ -8,6 +8,7 @@ with STARTTLS; elsewhere it must be valid for the host's name.
 from __future__ import annotations
 
 import ipaddress
+import re
 import smtplib
 import ssl
 import subprocess
@@ -21,6 +22,8 @@ import click
 
 _SENDMAIL = "/usr/sbin/sendmail"
 _SECONDS = 60.0
+_WORD = r"[^\s,;:<>()\[\]\"\\@.]"
+_ADDRESS = re.compile(rf"(?!-)(?:{_WORD}+\.)*{_WORD}+@(?:(?:{_WORD}+\.)*{_WORD}+|\[[\w.:]+\])\Z")
 _TEXT = """\
 This mail was sent by `openclick test-send`.
 It is tracked where the HTML beside this text was instrumented.
@@ -79,6 +82,16 @@ def a_probe(
     mail.set_content(_TEXT.format(domain=domain))
     mail.add_alternative(_HTML.format(domain=domain), subtype="html")
     return mail
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is one plain address, the very one that a header makes of it."""
+    # First, for the standard library's parser raises whatever it likes for some that are none.
+    if not _ADDRESS.match(text) or not text.isprintable():
+        return False
+    mail = EmailMessage()
+    mail["To"] = text
+    return [each.addr_spec for each in mail["To"].addresses] == [text]
 
 
 def by_sendmail(mail: EmailMessage, config_directory: Path | None) -> None:

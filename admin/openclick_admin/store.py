@@ -26,7 +26,7 @@ from openclick.free_space import free_bytes
 from openclick.store import FileReport, Store, StoreFault, keep_rights
 from openclick_admin.context import Admin, pass_admin
 from openclick_admin.output import json_option, print_json, print_table
-from openclick_sidecar.journal import journal_files
+from openclick_sidecar.journal import journal_files, waiting_bytes
 from openclick_sidecar.keeper import journal_directory
 
 
@@ -112,12 +112,12 @@ def _places(admin: Admin) -> dict[str, Any]:
     settings, store = admin.config.store, admin.store
     journal = journal_directory(store, settings.journal_directory)
     waiting = journal_files(journal)
-    waiting_bytes = sum(path.stat().st_size for path in waiting)
+    bytes_ = waiting_bytes(waiting)
     free = free_bytes(store.directory)
     faults = []
-    if waiting_bytes:
+    if bytes_:
         faults.append(
-            f"{journal}: {waiting_bytes} bytes of hits wait to be taken into the store, which the "
+            f"{journal}: {bytes_} bytes of hits wait to be taken into the store, which the "
             "sidecar does as soon as it runs and the store can be written"
         )
     if free is not None and free < settings.reserve_bytes:
@@ -130,7 +130,7 @@ def _places(admin: Admin) -> dict[str, Any]:
         for path in store.many_set_aside()
     ]
     return {
-        "journal": {"directory": str(journal), "files": len(waiting), "bytes": waiting_bytes},
+        "journal": {"directory": str(journal), "files": len(waiting), "bytes": bytes_},
         "free_bytes": free,
         "reserve_bytes": settings.reserve_bytes,
         "faults": faults,

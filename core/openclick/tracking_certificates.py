@@ -13,6 +13,8 @@ from openclick.instants import SECOND, Instant
 
 _SOON = 14 * 86_400 * SECOND
 _SOON_PART = 6
+ASKED_FOR: Instant = 0
+"""The next attempt of a certificate that the admin has asked for: now, whatever failed before."""
 
 
 class CertificateStatus(StrEnum):
@@ -45,6 +47,11 @@ class TrackingCertificate:
     next_attempt_at: Instant | None = None
     failure_code: str = ""
     failure_message: str = ""
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the admin has asked for an order that is not made yet."""
+        return self.next_attempt_at == ASKED_FOR
 
     def status(self, now: Instant) -> CertificateStatus:
         """Return the state that the command shows."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
-import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from openclick.tls_settings import AcmeSettings
 from openclick_sidecar.backoff import retry_after_seconds
 from openclick_sidecar.certificates import bundle, new_private_key, signing_request
 from openclick_sidecar.challenges import Challenges
+from openclick_sidecar.fresh_file import fresh_file
 
 _ANSWER_SECONDS = 30
 _ORDER_SECONDS = 120
@@ -119,6 +119,13 @@ class AcmeClient:
 
         _quieten()
         key = josepy.jwk.JWK.load(self._account_key())
+        if not isinstance(key, josepy.jwk.JWKEC):  # what is no PEM it takes for a shared secret
+            raise AcmeFault(
+                "acme_files",
+                f"{self._account_file()}: holds no whole key in PEM; put its back-up there, or "
+                "remove it, and a new account is made",
+                concerns_all=True,
+            )
         network = client.ClientNetwork(
             key,
             alg=josepy.jwa.ES256,
@@ -154,7 +161,8 @@ class AcmeClient:
 
     def _registration(self, messages: Any, directory: Any, key: Any) -> Any:
         settings = self._settings
-        terms = getattr(directory.meta, "terms_of_service", None)
+        # A directory need not have any "meta" (RFC 8555, 7.1.1).
+        terms = getattr(getattr(directory, "meta", None), "terms_of_service", None)
         if terms and not settings.terms_agreed:
             raise AcmeFault(
                 "acme_terms",
@@ -169,15 +177,26 @@ class AcmeClient:
                     "acme.eab_key_id is set; need the file of its key too, acme.eab_hmac_file",
                     concerns_all=True,
                 )
-            secret = Path(settings.eab_hmac_file).read_text("ascii").strip()
-            binding = messages.ExternalAccountBinding.from_data(
-                key.public_key(), settings.eab_key_id, secret, directory
-            )
+            binding = self._binding(messages, directory, key)
         return messages.NewRegistration.from_data(
             email=settings.contact or None,
             terms_of_service_agreed=settings.terms_agreed,
             external_account_binding=binding,
         )
+
+    def _binding(self, messages: Any, directory: Any, key: Any) -> Any:
+        settings = self._settings
+        try:
+            secret = Path(settings.eab_hmac_file).read_text("ascii").strip()
+            return messages.ExternalAccountBinding.from_data(
+                key.public_key(), settings.eab_key_id, secret, directory
+            )
+        except ValueError as error:
+            raise AcmeFault(
+                "acme_files",
+                f"{settings.eab_hmac_file}: holds no key in base64url: {error}",
+                concerns_all=True,
+            ) from error
 
     def _answer(self, client: Any, authorization: Any, offered: list[str]) -> None:
         """Offer the answer of an authorization's challenge, and tell the CA to look."""
@@ -210,18 +229,20 @@ class AcmeClient:
                 concerns_all=True,
             )
 
+    def _account_file(self) -> Path:
+        digest = hashlib.sha256(self._settings.directory_url.encode("utf-8")).hexdigest()[:16]
+        return self._accounts / f"{digest}.key"
+
     def _account_key(self) -> bytes:
         """Return the key of our account with this CA, in PEM; makes it for a new CA."""
-        digest = hashlib.sha256(self._settings.directory_url.encode("utf-8")).hexdigest()[:16]
-        path = self._accounts / f"{digest}.key"
+        path = self._account_file()
         try:
             return path.read_bytes()
         except FileNotFoundError:
             self._accounts.mkdir(mode=0o700, exist_ok=True)
             key = new_private_key()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(key)
+            with fresh_file(path) as place:
+                place(key)
             return key
 
 
@@ -286,8 +307,9 @@ def _faults_named(url: str, exchange: Exchange, now: Callable[[], Instant]) -> I
 def _refused(error: Any, exchange: Exchange, now: Instant) -> AcmeFault:
     """Return what a problem document says (RFC 8555, 6.7).
 
-    Which limit is meant no field tells (6.6).  One that is met without an account, or by 503 (so
-    Let's Encrypt sheds load), has nothing to do with the name; any other is taken for its own.
+    What is refused to us before we have an account has nothing to do with a name.  Which limit is
+    meant no field tells (6.6): one that is met by 503 (so Let's Encrypt sheds load) has nothing to
+    do with it either; any other is taken for its own.
     """
     said = f"{error.detail or 'no detail'} [{error.typ}]"
     wait = retry_after_seconds(exchange.retry_after, now)
@@ -296,7 +318,7 @@ def _refused(error: Any, exchange: Exchange, now: Instant) -> AcmeFault:
         return AcmeFault(RATE_LIMITED, f"the CA says: {said}", is_ours, wait)
     if error.typ in _NOBODYS_FAULT:
         return AcmeFault("acme_unreachable", f"the CA is at fault: {said}", True, wait)
-    return AcmeFault("acme_refused", f"the CA says: {said}")
+    return AcmeFault("acme_refused", f"the CA says: {said}", not exchange.has_account)
 
 
 def _reasons(error: Any) -> str:

@@ -1,7 +1,8 @@
 """The directory of certificates, one file a name, read when a name is first asked for.
 
 Called by `tls` at each hello, by `renewals` and the verifier.  A name's file is NAME.pem; a file
-*.example.com.pem serves every name right below example.com that has none of its own.
+*.example.com.pem, whose certificate must be for that very wildcard, serves every name right below
+example.com that has none of its own.
 
 Promises: a file that has changed is read before it is used next; a file that cannot be used changes
 nothing: what was read before is served on until the process ends, and the log says why, once.  A
@@ -74,10 +75,10 @@ class CertificateShelf:
         if len(name) > _MOST_NAME_CHARS or not _NAME.match(name):
             return None
         with self._lock:
-            own = self._slot(name, name)
+            own = self._slot(name)
             if own is not None and all(self._merits(own)):
                 return own
-            wild = self._slot(f"*.{name.partition('.')[2]}", name)
+            wild = self._slot(f"*.{name.partition('.')[2]}")
             known = [slot for slot in (own, wild) if slot is not None]
             return max(known, key=self._merits, default=None)
 
@@ -92,7 +93,7 @@ class CertificateShelf:
         is_valid = certificate is not None and not certificate.has_expired(self._now())
         return certificate is not None, is_valid, slot.mark is not None
 
-    def _slot(self, stem: str, name: str) -> Slot | None:
+    def _slot(self, stem: str) -> Slot | None:
         """Return the slot of a file, with the file read again where it is another one by now."""
         slot = self._slots.get(stem)
         mark = self._mark(stem)
@@ -102,7 +103,7 @@ class CertificateShelf:
             slot = self._slots[stem] = Slot(stem)
         if slot.mark != mark:
             slot.mark = mark
-            self._read(slot, name)
+            self._read(slot)
         return slot
 
     def _mark(self, stem: str) -> _Mark | None:
@@ -112,10 +113,10 @@ class CertificateShelf:
             return None
         return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
-    def _read(self, slot: Slot, name: str) -> None:
+    def _read(self, slot: Slot) -> None:
         path = self.path(slot.stem)
         try:
-            found = read_certificate(_content(path), name)
+            found = read_certificate(_content(path), slot.stem)
             self._refuse_expired(found, slot.certificate)
         except OSError as error:
             slot.fault = f"cannot be read: {error.strerror}"

@@ -6,7 +6,8 @@ its addresses; between check and connection nothing is looked up; Host, SNI and 
 original name's.  A kept connection keeps its address.
 
 An answer, header and all, is cut at ANSWER_BYTES, since Twisted bounds a header's lines but not
-their number.
+their number.  A connection on which nothing of ours has been sent for a while is cut too: TLS ends
+one only when the receiver has answered our goodbye, and who is gone, or rude, never does.
 
 Limits: only dns is asked: names in /etc/hosts are not known here.
 """
@@ -20,8 +21,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import TLSVersion, optionsForClientTLS
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper, TimeoutMixin, WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -55,8 +58,11 @@ class CheckedEndpoints:
         trust_root: Any,
         *,
         allow_http: bool,
+        quiet_seconds: float,
     ) -> None:
+        """`quiet_seconds` are longer than any answer may take, and an idle connection is kept."""
         self._reactor = reactor
+        self._quiet_seconds = quiet_seconds
         self._allow_http = allow_http
         self._resolve = resolve
         self._allowed = allowed
@@ -87,10 +93,15 @@ class CheckedEndpoints:
                 self._reactor, str(address), port, timeout=self._connect_timeout_seconds
             )
             try:
-                return (await endpoint.connect(_bounded(factory))).wrappedProtocol
+                return (await endpoint.connect(self._bounded(factory))).wrappedProtocol
             except Exception as error:  # noqa: BLE001 - the next address may do
                 failure = error
         raise failure
+
+    def _bounded(self, factory: Any) -> Any:
+        wrapped: Any = _BoundedFactory(factory)
+        wrapped.quiet_seconds, wrapped.call_later = self._quiet_seconds, self._reactor.callLater
+        return wrapped
 
     async def _checked_addresses(self, host: str) -> list[IPAddress]:
         try:
@@ -123,11 +134,25 @@ class _Checked:
         return Deferred.fromCoroutine(self._endpoints.connect(self._host, self._port, factory))
 
 
-class _BoundedAnswer(ProtocolWrapper):
-    """Ends a connection on which too much comes between two requests."""
+class _BoundedAnswer(ProtocolWrapper, TimeoutMixin):
+    """Ends a connection on which too much comes between two requests, or nothing is sent."""
 
     transport: Any
+    factory: Any
     _received = 0
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        self.setTimeout(self.factory.quiet_seconds)
+
+    def callLater(self, seconds: float, call: Callable[[], None]) -> Any:  # noqa: N802
+        return self.factory.call_later(seconds, call)
+
+    def timeoutConnection(self) -> None:  # noqa: N802 - Twisted's name
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.setTimeout(None)
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         self._received += len(data)
@@ -137,16 +162,18 @@ class _BoundedAnswer(ProtocolWrapper):
             super().dataReceived(data)
 
     def write(self, data: bytes) -> None:
-        self._received = 0
+        self._has_sent()
         super().write(data)
 
     def writeSequence(self, data: Any) -> None:  # noqa: N802 - Twisted's name
-        self._received = 0
+        self._has_sent()
         super().writeSequence(data)
 
+    def _has_sent(self) -> None:
+        self._received = 0
+        self.resetTimeout()
 
-def _bounded(factory: Any) -> Any:
-    wrapped: Any = WrappingFactory(factory)
-    wrapped.protocol = _BoundedAnswer
-    wrapped.noisy = False
-    return wrapped
+
+class _BoundedFactory(WrappingFactory):
+    protocol = _BoundedAnswer
+    noisy = False

@@ -1,7 +1,7 @@
 """Puts a file in the place of another, whole and on disk, or not at all.
 
-Called by `renewals`.  The new file is begun before its content is known, so that a directory that
-cannot be written shows before a CA has been asked for anything.
+Called by `renewals` and `acme_client`.  The new file is begun before its content is known, so that
+a directory that cannot be written shows before a CA has been asked for anything.
 """
 
 from __future__ import annotations

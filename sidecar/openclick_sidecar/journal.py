@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,15 @@ class Journal:
 def journal_files(directory: Path) -> list[Path]:
     """Return the files of a journal, oldest first; none where there is no directory."""
     return sorted(directory.glob(_PATTERN))
+
+
+def waiting_bytes(paths: Iterable[Path]) -> int:
+    """Return how large these files are; one that was taken into the store meanwhile has nothing."""
+    found = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size
+    return found
 
 
 def first_instant(path: Path) -> Instant | None:

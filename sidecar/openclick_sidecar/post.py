@@ -32,7 +32,7 @@ EXCERPT_BYTES = 2048
 _STATUS_CODES = range(100, 600)
 """RFC 9110, 15.  Twisted takes any number for one, of thousands of digits too."""
 _NO_STATUS = "answered with a status outside 100 to 599"
-_IDLE_SECONDS = 4
+IDLE_SECONDS = 4
 """Shorter than the five seconds after which many servers close a connection: whoever sends into
 that moment gets no answer, and must take it for a failed attempt."""
 
@@ -86,7 +86,7 @@ class Poster:
         self._timeout_seconds = timeout_seconds
         self._pool = HTTPConnectionPool(reactor)
         self._pool.retryAutomatically = False
-        self._pool.cachedConnectionTimeout = _IDLE_SECONDS
+        self._pool.cachedConnectionTimeout = IDLE_SECONDS
         self._pool.maxPersistentPerHost = connections_per_host
         self._agent: Any = _Plain(Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool))
 

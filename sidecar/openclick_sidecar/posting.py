@@ -13,7 +13,7 @@ from openclick.settings import Config
 from openclick_sidecar.dialling import CheckedEndpoints
 from openclick_sidecar.lookup import NameLookup
 from openclick_sidecar.patience import done_within
-from openclick_sidecar.post import Poster
+from openclick_sidecar.post import IDLE_SECONDS, Poster
 from openclick_sidecar.trust import trust_root
 
 _LAST_NAMES_SECONDS = 1.0
@@ -34,6 +34,7 @@ class Posting:
             settings.connect_timeout_seconds,
             trust_root(list(authorities)),
             allow_http=settings.allow_http,
+            quiet_seconds=settings.timeout_seconds + 2 * IDLE_SECONDS,
         )
         self.poster = Poster(
             reactor, settings.timeout_seconds, endpoints, settings.concurrency_per_webhook

@@ -7,7 +7,8 @@ most one certificate at a time is ordered, in a thread of its own that nobody wa
 Promises: an order and the next time are written down before it is made, so that neither a crash nor
 a restart orders more often; what fails waits longer each time, a day at most; a fault that is not
 the name's own (the CA is down, say) pauses all orders instead, an hour at most where the CA does
-not ask for more, and so does a limit of the CA's that several names have met.  Of the names that
+not ask for more, and so does a limit of the CA's that several names have met; a name that the admin
+asks for (`openclick certificate renew`) waits for no pause.  Of the names that
 are due, the one whose last attempt is longest ago comes first.  A certificate that
 we obtained is renewed at two thirds of its life; one of another origin is left alone until it has
 expired.  Without openclick.db nothing is ordered.
@@ -168,7 +169,7 @@ class Renewals:
         names = frozenset(self._names(registry))
         known = {each.name: each for each in registry.certificates.many_certificates()}
         now = self._now()
-        may_order = self._acme is not None and self._monotonic() >= self._paused_until
+        has_acme, paused = self._acme is not None, self._monotonic() < self._paused_until
         changed, due, survey = [], [], Survey()
         for name in sorted(names):
             before = known.get(name)
@@ -179,7 +180,9 @@ class Renewals:
                 _tell(before, seen)
                 if seen.serves_https and not (before and before.serves_https):
                     survey.newly_served.append(name)
-            if may_order and self._may_order(name) and is_due(certificate, seen, now):
+            turned_away = paused and not seen.is_asked_for
+            may_order = has_acme and not turned_away and self._may_order(name)
+            if may_order and is_due(certificate, seen, now):
                 due.append(seen)
         survey.due = min(due, key=lambda each: last_turn(each, now), default=None)
         if changed:

@@ -4,7 +4,8 @@ The only importer of dns (dnspython).  Called by `verifier` and `lookup`, in thr
 take `dns.timeout_seconds`.  Never asked while a mail or a hit waits.
 
 Promises: "the name has no such record" and "could not ask" are told apart: only the first is an
-answer.
+answer.  A name that has addresses of one kind is there, whatever is said of the other: load
+balancers deny it for AAAA (RFC 4074, 4.2).
 """
 
 from __future__ import annotations
@@ -56,23 +57,41 @@ class Resolver:
 
         Raises NameNotFound, CouldNotAsk.
         """
-        return frozenset(self._ask(name, "A") + self._ask(name, "AAAA"))
+        found, missing, fault = self._both_kinds(name)
+        if fault is not None:
+            raise fault
+        if missing is not None and not found:
+            raise missing
+        return found
 
     def reachable_addresses(self, name: str) -> frozenset[str]:
         """Return the addresses that are known of `name`: enough where any of them will do.
 
         Raises NameNotFound; CouldNotAsk where neither kind was answered.
         """
+        found, missing, fault = self._both_kinds(name)
+        if found:
+            return found
+        for error in (missing, fault):
+            if error is not None:
+                raise error
+        return found
+
+    def _both_kinds(
+        self, name: str
+    ) -> tuple[frozenset[str], NameNotFound | None, CouldNotAsk | None]:
+        """Return the addresses that were told, that the name is not there, and a fault."""
         found: list[str] = []
+        missing: NameNotFound | None = None
         fault: CouldNotAsk | None = None
         for record_type in ("A", "AAAA"):
             try:
                 found += self._ask(name, record_type)
+            except NameNotFound as error:
+                missing = error
             except CouldNotAsk as error:
                 fault = error
-        if fault is not None and not found:
-            raise fault
-        return frozenset(found)
+        return frozenset(found), missing, fault
 
     def _ask(self, name: str, record_type: str) -> list[str]:
         try:

@@ -139,10 +139,13 @@ class Verifying:
             if not self._entries[key].running:
                 del self._entries[key]
         self._subjects = subjects
+        urgent, self._urgent = self._urgent, set()
         for key, subject in subjects.items():
-            if isinstance(subject, SendingDomain) and subject.tracking_domain in self._urgent:
-                self._entries[key].due_at = now
-        self._urgent.clear()
+            if isinstance(subject, SendingDomain) and subject.tracking_domain in urgent:
+                entry = self._entries[key]
+                entry.due_at = now
+                if entry.running:  # it has begun before, and its end will say when the next is due
+                    self._urgent.add(subject.tracking_domain)
 
     def _first_wait(self, subject: Subject) -> float:
         """Return when to check what is new here: what was verified when last seen can wait."""

@@ -52,7 +52,7 @@ class DnsServer(ClosedAtTheEnd):
         self._ttl = ttl
         self._lock = threading.Lock()
         self._zone: dict[dns.name.Name, dict[dns.rdatatype.RdataType, _Rdatas]] = {}
-        self._rcodes: dict[dns.name.Name, dns.rcode.Rcode] = {}
+        self._rcodes: dict[dns.name.Name, tuple[dns.rcode.Rcode, dns.rdatatype.RdataType]] = {}
         self._silent: set[dns.name.Name] = set()
         self.host: str = LOOPBACK
         self.port: int = free_port()
@@ -85,13 +85,17 @@ class DnsServer(ClosedAtTheEnd):
             self._rcodes.pop(key, None)
             self._silent.discard(key)
 
-    def set_rcode(self, name: str, rcode: str | None) -> None:
-        """Answer questions for this name with SERVFAIL, REFUSED …; None ends that."""
+    def set_rcode(self, name: str, rcode: str | None, rtype: str = "ANY") -> None:
+        """Answer questions for this name with SERVFAIL, REFUSED …; None ends that.
+
+        With an `rtype` only questions for that type.
+        """
         key = _absolute(name)
         with self._lock:
             self._rcodes.pop(key, None)
             if rcode is not None:
-                self._rcodes[key] = dns.rcode.from_text(rcode)
+                kind = dns.rdatatype.from_text(rtype)
+                self._rcodes[key] = dns.rcode.from_text(rcode), kind
 
     def set_silent(self, name: str, silent: bool = True) -> None:
         """Give no answer at all to questions for this name."""
@@ -144,8 +148,9 @@ class DnsServer(ClosedAtTheEnd):
     ) -> dns.message.Message:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA
-        if name in self._rcodes:
-            response.set_rcode(self._rcodes[name])
+        rcode, kind = self._rcodes.get(name, (None, None))
+        if rcode is not None and kind in (rtype, dns.rdatatype.ANY):
+            response.set_rcode(rcode)
             return response
         for owner, _kind, rdatas in self._chain(name, rtype):
             if rdatas:

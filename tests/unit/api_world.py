@@ -50,7 +50,7 @@ class Reply:
 
 
 class ApiWorld:
-    """A store, and the API over it; one key may do everything."""
+    """A store, and the API over it; one key may do everything, and `check` finds nothing new."""
 
     def __init__(self, directory: Path, config: Config | None = None) -> None:
         self.store: Store = open_store(f"sqlite:{directory}")
@@ -58,11 +58,15 @@ class ApiWorld:
         self.bookkeeper = Bookkeeper(self.store, reactor)
         keys = KeyDirectory(str(directory), lambda: 0.0)
         config = config or Config()
+        self.check = _no_check
         self.net = MemoryNet()
         poster = poster_on(self.net)
-        self.api = Api(config, self.store, keys, self.bookkeeper, poster, _no_check, reactor)
+        self.api = Api(config, self.store, keys, self.bookkeeper, poster, self._check, reactor)
         self.bookkeeper.start()
         self.api.start_threads()
+
+    async def _check(self, domain: SendingDomain) -> SendingDomain | None:
+        return await self.check(domain)
 
     def close(self) -> None:
         """End the threads."""

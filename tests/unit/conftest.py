@@ -1,5 +1,7 @@
 """What every unit test is held to, and the stores and ids that many begin with.
 
+And what none is held to: hypothesis' 200 ms for an example, which a busy machine does not keep.
+
 Nothing of Twisted is left behind, and no coroutine goes unrun.  Three traps that pytest-twisted
 leaves open (DESIGN 11) are closed here: a delayed call that outlives its test, a Deferred whose
 failure nobody looked at, and, on Debian 12, a bare `async def` test, which passes without having
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
@@ -20,6 +23,9 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from openclick.store import Registry, Store, open_store
 from support.authority import Authority
+
+hypothesis.settings.register_profile("openclick", deadline=None)
+hypothesis.settings.load_profile("openclick")
 
 _UNIT = __file__.rpartition("/")[0] + "/"
 

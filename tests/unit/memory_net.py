@@ -24,6 +24,9 @@ from openclick_sidecar.post import Poster, Reply
 ADDRESS = "192.0.2.80"
 """Where every name leads; the range is for documentation, so it is allowed here by name."""
 
+QUIET_SECONDS = 23.0
+"""How long a connection may be without a word of the sender's."""
+
 
 async def turn() -> None:
     """Let the reactor go round once."""
@@ -56,6 +59,11 @@ class Dialled:
     def hung_up(self) -> bool:
         """Tell whether the sender has ended the connection."""
         return bool(self._transport.disconnecting or self._transport.disconnected)
+
+    @property
+    def was_cut(self) -> bool:
+        """Tell whether the sender has cut the connection, whatever the receiver does."""
+        return bool(self._transport.disconnected)
 
     def answer(self, data: bytes) -> None:
         """Send bytes to the sender."""
@@ -109,7 +117,9 @@ def poster_on(
     """Return a poster on a network in memory."""
     allowed = (ipaddress.ip_network(f"{ADDRESS}/32"),)
     endpoints = CheckedEndpoints(
-        net, net.resolve, allowed, timeout_seconds, None, allow_http=allow_http
+        *(net, net.resolve, allowed, timeout_seconds, None),
+        allow_http=allow_http,
+        quiet_seconds=QUIET_SECONDS,
     )
     return Poster(net, timeout_seconds, endpoints, connections)
 

@@ -1,5 +1,6 @@
 """ACME without a CA: what is missing, and what the clock says. With a CA: tests/functional."""
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,6 +89,71 @@ def test_an_external_account_without_its_key(tmp_path: Path) -> None:
         made._registration(None, directory, None)
 
 
+def test_a_directory_without_meta(tmp_path: Path) -> None:
+    """RFC 8555, 7.1.1: it is optional, and then there are no terms to agree to."""
+    pytest.importorskip("acme", reason="the library is optional: Debian's python3-acme")
+    from acme import messages  # noqa: PLC0415 - optional
+
+    directory = messages.Directory({"newAccount": "https://ca.example/new"})
+
+    registration = client(tmp_path)._registration(messages, directory, None)
+
+    assert registration.external_account_binding is None
+
+
+@pytest.mark.parametrize("content", [b"abcde", b"\xff\xfe"])
+def test_an_external_account_with_a_broken_key(tmp_path: Path, content: bytes) -> None:
+    """Is told by its file's name, and not as a CA that cannot be reached."""
+    pytest.importorskip("acme", reason="the library is optional: Debian's python3-acme")
+    import josepy  # noqa: PLC0415 - optional
+    from acme import messages  # noqa: PLC0415 - optional
+
+    file = tmp_path / "hmac"
+    file.write_bytes(content)
+    settings = AcmeSettings("https://ca.example/dir", eab_key_id="k", eab_hmac_file=str(file))
+    made = AcmeClient(settings, tmp_path / "accounts", Challenges(tmp_path), now)
+    directory = messages.Directory({"newAccount": "https://ca.example/new"})
+
+    with pytest.raises(AcmeFault, match=str(file)) as caught:
+        made._registration(messages, directory, josepy.JWK.load(made._account_key()))
+
+    assert ("acme_files", True) == (caught.value.code, caught.value.concerns_all)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_an_account_key_that_a_crash_has_cut(tmp_path: Path, share: float) -> None:
+    """Is named with its file: as the secret it is not, no CA would ever take it."""
+    pytest.importorskip("acme", reason="the library is optional: Debian's python3-acme")
+    ours = client(tmp_path)
+    whole = ours._account_key()
+    (file,) = (tmp_path / "accounts").iterdir()
+    file.write_bytes(whole[: int(len(whole) * share)])
+
+    with pytest.raises(AcmeFault, match=str(file)) as caught:
+        ours.obtain(NAME)
+
+    assert ("acme_files", True) == (caught.value.code, caught.value.concerns_all)
+
+
+def test_a_kill_while_the_account_key_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaves no half of a key in its place; the next one is whole."""
+    ours = client(tmp_path)
+
+    def killed(*_paths: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ours._account_key()
+
+    left = list((tmp_path / "accounts").iterdir())
+    assert [] == left
+    assert ours._account_key() == ours._account_key()
+
+
 @pytest.mark.parametrize(
     ("kind", "code", "concerns_all"),
     [
@@ -112,6 +178,14 @@ def test_whose_fault_a_refusal_is(kind: str, code: str, *, concerns_all: bool) -
 def test_a_limit_that_is_no_names_own(exchange: Exchange) -> None:
     """A CA that gives no account, or sheds load, has said nothing of a name yet."""
     assert refused("rateLimited", exchange).concerns_all
+
+
+@pytest.mark.parametrize("kind", ["externalAccountRequired", "unauthorized", "invalidContact"])
+def test_a_refusal_of_the_account(kind: str) -> None:
+    """Is no name's own: once it is mended, none waits for what the others have met."""
+    fault = refused(kind, Exchange(status=403, has_account=False))
+
+    assert ("acme_refused", True) == (fault.code, fault.concerns_all)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from openclick.domains import VerificationFailure
+from openclick.domains import SendingDomain, VerificationFailure
+from openclick.keys import KeyFault
 from openclick.settings import Config, SidecarSettings
 from openclick_sidecar.api.domains import apex
 from unit.api_world import ApiWorld
@@ -201,6 +202,38 @@ async def test_pages(world: ApiWorld) -> None:
 
     assert [len(first["data"]), first["has_more"], second["has_more"]] == [3, True, False]
     assert sorted(d["name"] for d in first["data"] + second["data"]) == names
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_check_without_link_keys(world: ApiWorld) -> None:
+    """The challenge needs them: 503 with Retry-After, as for a store that cannot be used."""
+
+    async def check(domain: SendingDomain) -> SendingDomain | None:
+        raise KeyFault("/keys: holds no key")
+
+    world.check = check
+    domain = await created(world)
+    await tracking(world, domain["id"], opens_enabled=True, subdomain="track")
+
+    reply = await world.ask("POST", f"/v1/domains/{domain['id']}/verify")
+
+    assert reply.error == (503, "internal_error")
+    assert int(reply.headers["Retry-After"]) > 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_verify_without_tracking(world: ApiWorld) -> None:
+    """There is no CNAME to look for, so none fails; `verify` is for the sending domain then."""
+    domain = await created(world)
+
+    async def check(_domain: SendingDomain) -> SendingDomain | None:
+        raise AssertionError("nothing is to be checked")
+
+    world.check = check
+
+    reply = await world.ask("POST", f"/v1/domains/{domain['id']}/verify")
+
+    assert (200, domain) == (reply.status, reply.json)
 
 
 @pytest_twisted.ensureDeferred

@@ -221,6 +221,20 @@ def test_a_wildcard_file(shelf: Shelf, ca: Authority, tmp_path: Path) -> None:
     assert served(shelf) != served(shelf, "links.kontor.example")
 
 
+@pytest.mark.parametrize("first", [NAME, "stranger.kontor.example"])
+def test_a_wildcard_file_for_one_name(
+    shelf: Shelf, ca: Authority, tmp_path: Path, first: str
+) -> None:
+    """Is none, whoever asks first: else strangers would decide what it is good for."""
+    replace(tmp_path / "*.kontor.example.pem", ca.issue(NAME).bundle)
+    shelf.find(first)
+
+    names = [NAME, "links.kontor.example"]
+
+    assert [False, False] == [bool(served(shelf, name)) for name in names]
+    assert "need *.kontor.example" in fault(shelf)
+
+
 def test_a_bad_file_beside_a_wildcard(shelf: Shelf, ca: Authority, tmp_path: Path) -> None:
     """The wildcard helps out."""
     replace(tmp_path / "*.kontor.example.pem", ca.issue("*.kontor.example").bundle)

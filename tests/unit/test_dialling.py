@@ -6,7 +6,7 @@ from twisted.internet.defer import fail
 
 from openclick_sidecar.dialling import ANSWER_BYTES, NameFault
 from openclick_sidecar.post import PostOutcome
-from unit.memory_net import ADDRESS, Exchange, poster_on, until
+from unit.memory_net import ADDRESS, QUIET_SECONDS, Exchange, poster_on, until
 from unit.spellings import FORBIDDEN_ADDRESSES, FORBIDDEN_HOSTS
 
 URL = "http://hooks.kontor.example:8080/in"
@@ -105,6 +105,43 @@ async def test_an_answer_is_cut(exchange: Exchange) -> None:
     assert receiver.hung_up
     receiver.end()
     assert (await exchange.reply()).outcome is PostOutcome.BROKEN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receiver_that_never_hangs_up(exchange: Exchange) -> None:
+    """A goodbye that nobody answers, as TLS waits for, holds no connection for ever."""
+    exchange.post()
+    receiver = await exchange.net.take()
+    receiver.answer(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 10_000)
+    await exchange.reply()
+    exchange.net.advance(QUIET_SECONDS - 0.1)
+    ended, early = receiver.hung_up, receiver.was_cut
+
+    exchange.net.advance(0.2)
+
+    assert (True, False, True) == (ended, early, receiver.was_cut)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_is_used_again(exchange: Exchange) -> None:
+    """Each request has its whole time, and what has ended leaves no clock behind."""
+    exchange.post()
+    receiver = await exchange.net.take()
+    for _ in range(3):
+        await until(lambda: receiver.received.endswith(b"{}"))
+        exchange.net.advance(14)
+        receiver.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await exchange.reply()
+        exchange.net.advance(3)
+        receiver.forget()
+        exchange.post()
+    was_cut = receiver.was_cut
+
+    receiver.end()
+    await exchange.reply()
+
+    assert not was_cut
+    assert [] == exchange.net.getDelayedCalls()
 
 
 @pytest_twisted.ensureDeferred

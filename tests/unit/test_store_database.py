@@ -30,6 +30,21 @@ FILES = pytest.mark.parametrize("name", WRITERS)
 
 
 @contextmanager
+def a_stranger(directory: Path) -> Iterator[None]:
+    """Be somebody who may not enter a directory, for a while."""
+    mode = directory.stat().st_mode
+    directory.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # whom no mode keeps out
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        directory.chmod(mode)
+
+
+@contextmanager
 def umask(mask: int) -> Iterator[None]:
     """Set the process's umask for a while."""
     before = os.umask(mask)
@@ -301,3 +316,23 @@ def test_a_copy_of_the_three_files_is_a_back_up(store: Store, tmp_path: Path) ->
         assert reader.domains.maybe_domain("kontor.example") is not None
     with closing(open_store(f"sqlite:{copy}").hit_reader()) as hit_reader:
         assert [(1, a_hit())] == hit_reader.many_after(0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        *READERS.values(),
+        lambda store: store.inspect("openclick.db"),
+        lambda store: store.inspect("messages.db"),
+        lambda store: store.require_known_schema("hits.db"),
+    ],
+)
+def test_a_directory_that_may_not_be_entered(
+    store: Store, tmp_path: Path, ask: Callable[[Store], object]
+) -> None:
+    """A fault of the store like any other, for whoever is not of our group."""
+    for open_writer in WRITERS.values():
+        open_writer(store).close()
+
+    with a_stranger(tmp_path), pytest.raises(StoreFault, match=r"[Pp]ermission denied"):
+        ask(store)

@@ -131,6 +131,22 @@ async def test_a_certificate_has_come(world: World) -> None:
 
 
 @ensureDeferred
+async def test_a_certificate_comes_while_its_domain_is_checked(world: World) -> None:
+    """What that check has seen is of before: another one follows, and once."""
+    world.result, world.slow = BAD, True
+    await world.service.tick()
+    world.service.hurry(TRACKING_DOMAIN)
+    await world.service.tick()
+    world.slow = False
+    done, work = world.held.pop()
+    done.callback(work())
+
+    checks = await world.pass_time(10)
+
+    assert [TRACKING_DOMAIN] == checks
+
+
+@ensureDeferred
 async def test_a_pending_domain_is_checked_sooner(world: World) -> None:
     """After 15 s, then twice as long each time, up to an hour."""
     world.result = BAD

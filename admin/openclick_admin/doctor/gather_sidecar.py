@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from openclick.api_settings import ApiSettings
@@ -25,6 +26,8 @@ _FROM_SYSTEMD = re.compile(
 )
 _Place = tuple[str, HostPort]
 _VERSION = re.compile(r'openclick_sidecar_info\{version="([^"]*)"\}')
+_SAMPLE = re.compile(r"(openclick_\S.*) ([-+.0-9a-zA-Z]+)")
+_BROKEN = 500
 
 
 def look_at_sidecar(config: Config, tls_name: str) -> SidecarFacts:
@@ -37,14 +40,16 @@ def look_at_sidecar(config: Config, tls_name: str) -> SidecarFacts:
 
 
 def _numbers(settings: SidecarSettings) -> tuple[Page, str] | None:
-    """Return /readyz and the text of /metrics, None where nobody answers."""
+    """Return /readyz and the text of /metrics, None where nobody answers, or another program."""
     for address in settings.metrics_listen:
         try:
             ready = get(near(address), str(address), "/readyz")
             numbers = get(near(address), str(address), "/metrics")
         except NoAnswer:
             continue
-        return ready, numbers.body.decode("utf-8", "replace")
+        text = numbers.body.decode("utf-8", "replace")
+        if _samples(text) or numbers.status == _BROKEN:
+            return ready, text
     return None
 
 
@@ -62,15 +67,22 @@ def _taken_over(numbers: str) -> dict[str, list[HostPort]]:
 def _told(found: SidecarFacts, ready: Page, numbers: str) -> SidecarFacts:
     reasons = ready.body.decode("utf-8", "replace").splitlines() if ready.status == 503 else []
     version = _VERSION.search(numbers)
-    pairs = [
-        text.rpartition(" ")[::2] for text in numbers.splitlines() if text[:1] not in ("", "#")
-    ]
     return replace(
         found,
         not_ready=tuple(reasons),
         version=version[1] if version else "",
-        samples={name: float(value) for name, value in pairs},
+        samples=_samples(numbers),
     )
+
+
+def _samples(numbers: str) -> dict[str, float]:
+    """Return our own samples; another program says whatever it likes, and a long text is cut."""
+    found = {}
+    for text in numbers.rpartition("\n")[0].splitlines():
+        if match := _SAMPLE.fullmatch(text):
+            with suppress(ValueError):
+                found[match[1]] = float(match[2])
+    return found
 
 
 def _ports(

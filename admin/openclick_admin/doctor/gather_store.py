@@ -22,7 +22,7 @@ from openclick_admin.doctor.facts import (
     StoreFacts,
     TrafficFacts,
 )
-from openclick_sidecar.journal import journal_files
+from openclick_sidecar.journal import journal_files, waiting_bytes
 from openclick_sidecar.keeper import journal_directory
 
 _RECENT_HITS = 200
@@ -56,27 +56,21 @@ def look_at_store(config: Config, store: Store) -> StoreFacts:
     journal = journal_directory(store, config.store.journal_directory)
     try:
         directory_faults = store.inspect_directory()
+        reports = tuple(store.inspect(name) for name in store.file_names)
     except StoreFault as error:
         return StoreFacts(str(store.directory), fault=str(error))
     unjudged, unjudged_at = _unjudged(store)
     return StoreFacts(
         directory=str(store.directory),
-        reports=tuple(store.inspect(name) for name in store.file_names),
+        reports=reports,
         directory_faults=directory_faults,
         set_aside=tuple(map(str, store.many_set_aside())),
         journal_directory=str(journal),
-        journal_bytes=sum(_size(path) for path in journal_files(journal)),
+        journal_bytes=waiting_bytes(journal_files(journal)),
         free_bytes=free_bytes(store.directory),
         unjudged=unjudged,
         unjudged_at=unjudged_at,
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0  # taken into the store meanwhile
 
 
 def _unjudged(store: Store) -> tuple[int, Instant | None]:

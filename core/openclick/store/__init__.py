@@ -148,7 +148,10 @@ class Store:
         return inspect_directory(self.directory)
 
     def inspect(self, name: str) -> FileReport:
-        """Look at one file: schema, damage, rights, sizes; this reads the whole file."""
+        """Look at one file: schema, damage, rights, sizes; this reads the whole file.
+
+        Raises StoreFault where nobody may look at it.
+        """
         return inspect(self.directory, name)
 
     def many_set_aside(self) -> list[Path]:

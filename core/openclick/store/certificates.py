@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from openclick.instants import Instant
 from openclick.store.database import Database
-from openclick.tracking_certificates import TrackingCertificate
+from openclick.tracking_certificates import ASKED_FOR, TrackingCertificate
 
 
 class CertificateView:
@@ -103,7 +103,8 @@ class CertificateBook(CertificateView):
         """Have a certificate ordered whatever the last order came to; False for unknown names."""
         with self._database.transaction() as connection:
             cursor = connection.execute(
-                "UPDATE certificates SET failures = 0, next_attempt_at = 0 WHERE name = ?", (name,)
+                "UPDATE certificates SET failures = 0, next_attempt_at = ? WHERE name = ?",
+                (ASKED_FOR, name),
             )
         return cursor.rowcount == 1
 

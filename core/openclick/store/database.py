@@ -261,6 +261,10 @@ def connect(path: Path, mode: str, busy_seconds: float, advice: str = "") -> Dat
 
 def _why_unopened(path: Path) -> str:
     """SQLite says "unable to open database file" for everything; say more where we can."""
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return " (there is no such file)"
+    except OSError as error:  # whoever may not enter the directory, say
+        return f" ({error.strerror})"
     return "" if os.access(path, os.R_OK | os.W_OK) else " (permission denied)"

@@ -65,13 +65,13 @@ def file_sizes(directory: Path) -> list[FileSize]:
 
 
 def inspect(directory: Path, name: str) -> FileReport:
-    """Look at the file `name` of a store."""
+    """Look at the file `name` of a store.  Raises StoreFault where nobody may."""
     path = directory / name
-    if not path.exists():
+    status = _maybe_status(path)
+    if status is None:
         # The daemons make their own; only openclick.db is there from the beginning.
         lacks = ("there is no such file; need: openclick init",) if name == "openclick.db" else ()
         return FileReport(name, made=False, faults=lacks)
-    status = path.stat()
     schema, file_id, damage = _look_inside(path, SCHEMAS[name])
     log_bytes = _size(path.with_name(f"{name}-wal"))
     return FileReport(
@@ -120,7 +120,7 @@ def require_known_schema(directory: Path, name: str) -> int | None:
     read.
     """
     path = directory / name
-    if not path.exists():
+    if _maybe_status(path) is None:
         return None
     database = connect(path, "ro", _BUSY_SECONDS)
     try:
@@ -173,6 +173,16 @@ def _log(log_bytes: int) -> list[str]:
     if log_bytes < _LARGE_LOG_BYTES:
         return []
     return [f"has a write-ahead log of {log_bytes} bytes; some reader does not let go of it"]
+
+
+def _maybe_status(path: Path) -> os.stat_result | None:
+    """Return the status of a file, None where there is none.  Raises StoreFault."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreFault(f"{path}: cannot be looked at: {error.strerror}") from error
 
 
 def _size(path: Path) -> int:

@@ -7,6 +7,7 @@ beginning, because sending is Postfix's business, and `tracking.status` is what 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,18 +24,32 @@ from openclick.domain_requests import (
 )
 from openclick.domains import SendingDomain, TrackingStatus, VerificationFailure
 from openclick.instants import Instant, iso, maybe_iso
+from openclick.keys import KeyFault
+from openclick.logs import line
 from openclick.store import Registry
 from openclick_sidecar.api.answers import NO_CONTENT, Answer, ok
-from openclick_sidecar.api.faults import ApiFault, conflict, forbidden, invalid_body, not_found
+from openclick_sidecar.api.faults import (
+    ApiFault,
+    conflict,
+    forbidden,
+    invalid_body,
+    not_found,
+    unavailable,
+)
 from openclick_sidecar.api.fields import Fields, Problems, read_object
 from openclick_sidecar.api.paging import page_of
 from openclick_sidecar.api.router import Call, Route
 from openclick_sidecar.bookkeeper import Bookkeeper
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 CheckNow = Callable[[SendingDomain], Coroutine[Any, Any, SendingDomain | None]]
-"""Checks a tracking domain, writes down what was found, and returns the domain as it is then."""
+"""Checks a tracking domain, writes down what was found, and returns the domain as it is then.
+
+Raises StoreFault, KeyFault.
+"""
 
 _MAX_NAME_CHARS = 1000
 _MAX_SUBDOMAIN_CHARS = 253
@@ -113,7 +128,13 @@ class Domains:
     async def verify(self, call: Call) -> Answer:
         """Check the tracking domain now, and answer with the domain, verified or not."""
         domain = await self._run(lambda registry: _own(registry, call))
-        found = await self.check_now(domain)
+        if not domain.tracking_domain:  # nothing to look for, so nothing that could be missing
+            return ok(self._shown(domain))
+        try:
+            found = await self.check_now(domain)
+        except KeyFault as fault:
+            log.error(line(call.request_id, "the link keys cannot be read", reason=fault))
+            raise unavailable("The link keys cannot be read now; nothing was checked.") from fault
         if found is None:
             raise not_found()
         return ok(self._shown(found))

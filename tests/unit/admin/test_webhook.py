@@ -53,6 +53,15 @@ def test_show(openclick: CommandLine, registry: Registry) -> None:
     assert registry.webhooks.many_webhooks() == [a_webhook()]
 
 
+@pytest.mark.parametrize("command", [("show",), ("deliveries", "--json"), ("retry",)])
+def test_an_argument_that_is_no_text(openclick: CommandLine, command: tuple[str, ...]) -> None:
+    """Bytes that are no UTF-8 come as half a character, which no store holds: one line says so."""
+    done = openclick("webhook", *command, "wh_\udcff")
+
+    assert (2, b"") == (done.status, done.out)
+    assert "'wh_\\udcff' is no text: need utf-8" in done.err
+
+
 def test_update(openclick: CommandLine, registry: Registry) -> None:
     """What is named changes, what is not stays; a bad value is status 2 and changes nothing."""
     done = openclick(

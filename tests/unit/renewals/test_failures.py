@@ -112,6 +112,22 @@ async def test_a_ca_that_asks_for_a_longer_pause(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_admin_does_not_wait_for_a_pause(world: World) -> None:
+    """What he has mended, `openclick certificate renew` shows at once; the other names wait on."""
+    world.names = [NAME, OTHER]
+    world.orders.faults = [DOWN] * 2
+    await world.tick()
+    await world.bookkeeper.run(lambda registry: registry.certificates.order_now(NAME))
+
+    for _ in range(3):
+        await world.tick()
+
+    first, *rest = world.orders.asked
+    assert [NAME] == rest
+    assert first in (NAME, OTHER)
+
+
+@pytest_twisted.ensureDeferred
 async def test_three_names_that_are_limited_pause_all(world: World) -> None:
     """Then it is the account's limit; each name keeps its own wait, and a success ends it."""
     limited = [f"{letter}.limited.example" for letter in "abc"]

@@ -134,6 +134,17 @@ def test_schemas(openclick: CommandLine) -> None:
     assert found[1].startswith("messages.db: has schema 99, this OpenClick knows 2; need a newer ")
 
 
+def test_a_file_of_the_journal_that_goes_meanwhile(openclick: CommandLine) -> None:
+    """Listed, and then taken into the store by the sidecar: as one that leads nowhere is."""
+    directory = openclick.store.directory / "journal"
+    directory.mkdir()
+    (directory / "hits-1-0.v1.journal").symlink_to(directory / "gone")
+
+    done = openclick("store", "check", "--json")
+
+    assert (0, 0) == (done.status, done.json["journal"]["bytes"])
+
+
 def test_hits_wait_in_the_journal(openclick: CommandLine) -> None:
     """The store could not be written, or the sidecar does not run."""
     waiting = journal(openclick)

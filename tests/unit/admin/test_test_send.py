@@ -13,8 +13,10 @@ from openclick.instants import SECOND, now
 from openclick.store import Heartbeat, Store, open_store
 from openclick_admin.context import Admin
 from openclick_admin.postconf import Postfix, Service
-from openclick_admin.probe_mail import Smtp, a_probe
+from openclick_admin.probe_mail import Smtp, a_probe, is_address
 from openclick_admin.unrecorded import heartbeat_reason, place_reason
+from unit.admin.command_line import CommandLine
+from unit.samples import a_domain
 
 OWN = "unix:openclick/milter.sock"
 
@@ -36,6 +38,46 @@ def test_control_headers_have_the_admins_prefix() -> None:
     mail = a_probe("news@kontor.example", "you@reader.example", "X-Mine-", 0)
 
     assert (mail["X-Mine-Track-Opens"], mail["X-Mine-Track-Clicks"]) == ("true", "true")
+
+
+WRONG_ADDRESSES = (
+    *("you", "@reader.example", "you@", "-f@reader.example", "a@b@reader.example"),
+    *("root,you@reader.example", "a@b.example, you@reader.example", "<you@reader.example>"),
+    *('("b@>-),"', ":;]@.bb;::", "=?utf-8?q?you?=@reader.example", "you..me@reader.example"),
+    *("you you@reader.example", "you@reader.example\n", "You <you@reader.example>", ""),
+)
+
+
+@pytest.mark.parametrize("text", ["you@reader.example", "jörg@reader.example", "a+b@[192.0.2.1]"])
+def test_an_address(text: str) -> None:
+    """What the header, and so the envelope, takes for this very one."""
+    mail = a_probe("news@kontor.example", text, None, 0)
+
+    assert is_address(text)
+    assert [text] == [each.addr_spec for each in mail["To"].addresses]
+
+
+@pytest.mark.parametrize("text", WRONG_ADDRESSES)
+def test_no_address(text: str) -> None:
+    """A slip must not send a mail to somebody else, to the local user root say."""
+    assert not is_address(text)
+
+
+@pytest.mark.parametrize("text", ["a,b@kontor.example", "<news@kontor.example"])
+def test_a_sender_that_is_no_address(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    text: str,
+) -> None:
+    """Is refused before anything is sent, though its domain is added."""
+    openclick = CommandLine(tmp_path, monkeypatch, capfdbinary)
+    openclick.add(a_domain())
+
+    done = openclick("test-send", "you@reader.example", "--from", text, "--wait", "0")
+
+    assert (2, b"") == (done.status, done.out)
+    assert "--from" in done.err
 
 
 @pytest.mark.parametrize(
