@@ -155,7 +155,7 @@ def test_what_is_inherited_must_be_a_listening_socket() -> None:
     assert "inherited descriptor 3 (without a name): is no socket" in str(caught.value)
 
 
-@pytest.mark.skipif(
+@pytest.mark.skipif(  # no systemd here: nothing else hands sockets over as it does
     shutil.which("systemd-socket-activate") is None, reason="needs systemd-socket-activate"
 )
 def test_systemd_hands_a_socket_over(ports: tuple[int, int]) -> None:

@@ -22,7 +22,7 @@ _missing = opendkim.unavailable_reason()
 
 pytestmark = [
     requires_private_postfix,
-    pytest.mark.skipif(_missing is not None, reason=_missing or ""),
+    pytest.mark.skipif(_missing is not None, reason=_missing or ""),  # no OpenDKIM here to sign
 ]
 
 SIGNER = "unix:dkim/opendkim.sock"

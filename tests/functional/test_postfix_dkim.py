@@ -21,7 +21,7 @@ _missing = opendkim.unavailable_reason()
 
 pytestmark = [
     requires_private_postfix,
-    pytest.mark.skipif(_missing is not None, reason=_missing or ""),
+    pytest.mark.skipif(_missing is not None, reason=_missing or ""),  # no OpenDKIM here to sign
 ]
 
 BOTH = "unix:openclick/milter.sock, unix:dkim/opendkim.sock"

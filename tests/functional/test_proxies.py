@@ -51,7 +51,7 @@ def ca() -> Authority:
 def nginx(sidecar: LoneSidecar, ca: Authority, tmp_path: Path) -> Iterator[Proxy]:
     """Give nginx in front of it."""
     if shutil.which("nginx") is None:
-        pytest.skip("needs Debian's package nginx-light")
+        pytest.skip("needs Debian's package nginx-light")  # no nginx here to stand before it
     proxy = proxies.nginx(tmp_path, sidecar.port, TRACKING_DOMAIN, *pem_files(ca, tmp_path))
     yield proxy
     proxy.daemon.close()
@@ -70,7 +70,7 @@ def pem_files(ca: Authority, directory: Path) -> tuple[Path, Path]:
 def apache(sidecar: LoneSidecar, ca: Authority, tmp_path: Path) -> Iterator[Proxy]:
     """Give Apache in front of it."""
     if shutil.which("apache2", path="/usr/sbin") is None:
-        pytest.skip("needs Debian's package apache2-bin")
+        pytest.skip("needs Debian's package apache2-bin")  # no Apache here to stand before it
     proxy = proxies.apache(tmp_path, sidecar.port, TRACKING_DOMAIN, *pem_files(ca, tmp_path))
     yield proxy
     proxy.daemon.close()
@@ -82,7 +82,7 @@ def haproxy(
 ) -> Iterator[Proxy]:
     """Give HAProxy in front of it."""
     if shutil.which("haproxy") is None:
-        pytest.skip("needs Debian's package haproxy")
+        pytest.skip("needs Debian's package haproxy")  # no HAProxy here to stand before it
     certificates = tmp_path / "certificates"
     certificates.mkdir()
     ca.put(certificates, TRACKING_DOMAIN)
@@ -194,7 +194,7 @@ def test_the_sidecar_restarts_behind_it(sidecar: LoneSidecar, proxy: Proxy, ca: 
 def caddy(sidecar: LoneSidecar, tmp_path: Path) -> Iterator[Proxy]:
     """Give Caddy, with a CA of its own, in front of it."""
     if shutil.which("caddy") is None:
-        pytest.skip("needs Debian's package caddy")
+        pytest.skip("needs Debian's package caddy")  # no Caddy here to stand before it
     installation = sidecar.installation
     installation.openclick("domain", "add", SENDING_DOMAIN, "--opens", "--clicks")
     proxy = proxies.caddy(tmp_path, sidecar.port, installation.metrics_port)

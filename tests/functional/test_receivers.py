@@ -32,7 +32,7 @@ class RunningReceiver:
         program, *args = LANGUAGES[language]
         found = shutil.which(program)
         if found is None:
-            pytest.skip(f"{program} is not installed")
+            pytest.skip(f"{program} is not installed")  # the language of that receiver
         argv = [
             str(FOLDER / each) if each.startswith("receiver.") else each.format(port=port)
             for each in args

@@ -21,7 +21,7 @@ browser = pytest.importorskip(
     "support.browser", reason="needs selenium, by which it drives Chromium"
 )
 
-pytestmark = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(  # no browser here to look at the page
     browser.unavailable_reason() is not None, reason=str(browser.unavailable_reason())
 )
 _NUMBERS = """

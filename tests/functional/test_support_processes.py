@@ -78,7 +78,7 @@ def test_program_runs_ends_by_sigterm_and_keeps_its_log(tmp_path: Path) -> None:
     daemon.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user: running without root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user: needs root")  # to start as him
 def test_program_runs_under_the_user_it_was_given(tmp_path: Path) -> None:
     """User, group and further groups are those, and no others."""
     asked = "import os; print(os.getuid(), os.getgid(), os.getgroups(), flush=True)\n" + SLEEPER

@@ -153,7 +153,7 @@ def test_the_rpm_is_for_every_python(rpm: Path) -> None:
 def test_units_are_closed(unit: str) -> None:
     """Most milters that admins know come to more than nine of ten."""
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze")
+        pytest.skip("needs systemd-analyze")  # only systemd rates its units
 
     said_by(
         "systemd-analyze",

@@ -17,7 +17,9 @@ T = TypeVar("T")
 
 _reason = unavailable_reason()
 
-requires_private_postfix = pytest.mark.skipif(_reason is not None, reason=_reason or "")
+requires_private_postfix = pytest.mark.skipif(
+    _reason is not None, reason=_reason or ""
+)  # no Postfix
 
 
 def installed(kind: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -25,4 +27,4 @@ def installed(kind: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return kind(*args, **kwargs)
     except InstallationUnavailable as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # no second user here, or not root
